@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1beta1
+
+// Condition types. The table in docs/api.md says which reasons go with which state.
+const (
+	// ConditionReady says whether the Sandbox answers: its Pod is Ready and has an
+	// address, and the Service that was asked for exists.
+	ConditionReady = "Ready"
+	// ConditionSuspended says whether the Pod has gone for a suspend.
+	ConditionSuspended = "Suspended"
+	// ConditionFinished is True once the Pod ended by itself.
+	ConditionFinished = "Finished"
+	// ConditionPodScheduled is what the Pod reports under that name.
+	ConditionPodScheduled = "PodScheduled"
+	// ConditionBound says whether a claim holds a Sandbox.
+	ConditionBound = "Bound"
+	// ConditionProgressing says whether a pool is moving towards its replicas.
+	ConditionProgressing = "Progressing"
+	// ConditionAvailable says whether a pool has what it should have.
+	ConditionAvailable = "Available"
+)
+
+// Condition reasons of a Sandbox. They are stable.
+const (
+	ReasonDependenciesNotReady = "DependenciesNotReady"
+	ReasonDependenciesReady    = "DependenciesReady"
+	ReasonNotSuspended         = "NotSuspended"
+	ReasonPodTerminating       = "PodTerminating"
+	ReasonPodTerminated        = "PodTerminated"
+	ReasonSandboxSuspended     = "SandboxSuspended"
+	ReasonSandboxExpired       = "SandboxExpired"
+	ReasonPodSucceeded         = "PodSucceeded"
+	ReasonPodFailed            = "PodFailed"
+	ReasonPodNotOwned          = "PodNotOwned"
+	ReasonNameConflict         = "NameConflict"
+	ReasonPodStateUnknown      = "PodStateUnknown"
+	ReasonReconcilerError      = "ReconcilerError"
+)
