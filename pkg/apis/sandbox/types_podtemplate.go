@@ -9,7 +9,7 @@ import (
 // PodTemplate describes the Pod of a Sandbox.
 type PodTemplate struct {
 	Metadata PodMetadata
-	Spec       corev1.PodSpec
+	Spec     corev1.PodSpec
 }
 
 // PodMetadata is the part of object metadata that a template may set on a Pod.
@@ -28,5 +28,5 @@ type EmbeddedObjectMetadata struct {
 // PersistentVolumeClaimTemplate describes a disk that outlives the Pod.
 type PersistentVolumeClaimTemplate struct {
 	Metadata EmbeddedObjectMetadata
-	Spec       corev1.PersistentVolumeClaimSpec
+	Spec     corev1.PersistentVolumeClaimSpec
 }

@@ -1,0 +1,62 @@
+# Everything a person or a machine does with this checkout. `make` alone explains the targets.
+SHELL := /usr/bin/env bash -o pipefail
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# A time limit holds for one package, not for a whole group.
+UNIT        := ./pkg/... ./cmd/... ./hack/... ./test ./test/architecture
+INTEGRATION := ./hack/cluster/localtest ./test/integration/...
+E2E         := ./test/e2e/...
+# More arguments for `go test`: make test-unit ARGS='-run TestArchitecture -v'
+ARGS ?=
+
+.PHONY: help run stop status build test test-unit test-integration test-e2e binaries generate verify lint fmt largest clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## Start a local cluster with the server and the examples (the first time compiles Kubernetes)
+	@go run ./hack/cluster up
+
+stop: ## End what `make run` started, and remove its data
+	@go run ./hack/cluster down
+
+status: ## Show the processes and logs of the local cluster
+	@go run ./hack/cluster status
+
+build: ## Compile the server into bin/
+	go build -o bin/ ./cmd/...
+
+test: binaries test-unit test-integration test-e2e ## Run every test, with the race detector
+
+test-unit: ## Run the tests that need no cluster: units, and registries and storage on a real etcd
+	go test -race -short -timeout 10m $(ARGS) $(UNIT)
+
+test-integration: binaries ## Run the tests that start clusters of their own, one at a time
+	go test -race -count 1 -p 1 -timeout 20m $(ARGS) $(INTEGRATION)
+
+test-e2e: binaries ## Run users' stories against the real control plane and the real server
+	go test -race -count 1 -p 1 -timeout 20m $(ARGS) $(E2E)
+
+# Before the tests, or compiling would eat their time limits.
+binaries: build ## Compile what a local cluster consists of into bin/: etcd, Kubernetes, kwok
+	@go run ./hack/cluster build
+
+generate: ## Write the code that is generated from pkg/apis
+	hack/update-codegen.sh
+
+verify: ## Check generated code, format, vet, lint and go.mod; changes nothing
+	hack/verify.sh
+
+lint: ## Run golangci-lint alone
+	hack/verify.sh lint
+
+fmt: ## Format every Go file
+	gofmt -w cmd hack pkg test
+
+largest: ## Print the largest files and functions
+	@go run ./hack/largest
+
+clean: stop ## Remove what was built, tested and generated for this checkout, not Go's own caches
+	rm -rf bin .cluster _output

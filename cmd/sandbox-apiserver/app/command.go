@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	cliflag "k8s.io/component-base/cli/flag"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	"k8s.io/component-base/term"
+	"k8s.io/component-base/version/verflag"
+
+	"agents.x-k8s.io/sandbox-apiserver/cmd/sandbox-apiserver/app/options"
+)
+
+// NewCommand returns the command; it runs until ctx ends.
+func NewCommand(ctx context.Context) *cobra.Command {
+	o := options.New()
+	cmd := &cobra.Command{
+		Use:   "sandbox-apiserver",
+		Short: "Serve Sandboxes as an aggregated Kubernetes API",
+		Long: "sandbox-apiserver serves the API group sandbox.agents.x-k8s.io behind the aggregation layer of a cluster, " +
+			"keeps it in an etcd of its own, and runs the controllers that make the Pods of its Sandboxes.",
+		SilenceUsage: true,
+		Args:         cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			verflag.PrintAndExitIfRequested()
+			return start(ctx, o)
+		},
+	}
+	sections := o.Flags()
+	verflag.AddFlags(sections.FlagSet("global"))
+	for _, section := range sections.FlagSets {
+		cmd.Flags().AddFlagSet(section)
+	}
+	width, _, _ := term.TerminalSize(cmd.OutOrStdout())
+	cliflag.SetUsageAndHelpFunc(cmd, sections, width)
+	return cmd
+}
+
+func start(ctx context.Context, o *options.Options) error {
+	if err := o.Globals.Set(); err != nil {
+		return err
+	}
+	if err := logsapi.ValidateAndApply(o.Logs, utilfeature.DefaultFeatureGate); err != nil {
+		return err
+	}
+	completed, err := o.Complete()
+	if err != nil {
+		return err
+	}
+	if errs := completed.Validate(); len(errs) > 0 {
+		return utilerrors.NewAggregate(errs)
+	}
+	return Run(ctx, completed)
+}

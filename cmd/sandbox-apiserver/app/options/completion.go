@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package options
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+
+	serverstorage "k8s.io/apiserver/pkg/server/storage"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apiserver"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/embeddedetcd"
+)
+
+// serviceName is that of the Service before the replicas: the name that the
+// aggregation layer expects in the serving certificate.
+const serviceName = "sandbox-apiserver"
+
+// Completed can only be made by Complete: everything is decided, nothing runs.
+type Completed struct {
+	*completed
+}
+
+type completed struct {
+	*Options
+	// EmbeddedEtcd is nil when the etcd is an external one.
+	EmbeddedEtcd *embeddedetcd.Server
+}
+
+// Complete decides what was left open: which etcd, in which format, behind
+// which certificate. A self-signed certificate is written where none is given.
+func (o *Options) Complete() (Completed, error) {
+	c := &completed{Options: o}
+	if err := c.completeEtcd(); err != nil {
+		return Completed{}, err
+	}
+	service := serviceName + "." + o.LeaseNamespace + ".svc"
+	names := []string{service, serviceName + "." + o.LeaseNamespace, service + "." + o.ClusterDomain}
+	if err := o.Recommended.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", names, []net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
+		return Completed{}, fmt.Errorf("making a self-signed serving certificate: %w", err)
+	}
+	if err := o.Server.DefaultAdvertiseAddress(o.Recommended.SecureServing.SecureServingOptions); err != nil {
+		return Completed{}, fmt.Errorf("choosing the advertised address: %w", err)
+	}
+	return Completed{c}, nil
+}
+
+func (c *completed) completeEtcd() error {
+	etcd := c.Recommended.Etcd
+	if len(etcd.StorageConfig.Transport.ServerList) == 0 {
+		embedded, err := embeddedetcd.New(embeddedetcd.Options{DataDir: filepath.Join(c.DataDir, "etcd")})
+		if err != nil {
+			return err
+		}
+		c.EmbeddedEtcd = embedded
+		etcd.StorageConfig.Transport.ServerList = []string{embedded.Endpoint()}
+	}
+	codec, versioner, err := serverstorage.NewStorageCodec(serverstorage.StorageCodecConfig{
+		StorageMediaType:  etcd.DefaultStorageMediaType,
+		StorageSerializer: apiserver.Codecs,
+		StorageVersion:    v1beta1.SchemeGroupVersion,
+		MemoryVersion:     sandbox.SchemeGroupVersion,
+		Config:            etcd.StorageConfig,
+	})
+	if err != nil {
+		return fmt.Errorf("choosing the storage format: %w", err)
+	}
+	etcd.StorageConfig.Codec, etcd.StorageConfig.EncodeVersioner = codec, versioner
+	return nil
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package options
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
+	"k8s.io/apiserver/pkg/storage/storagebackend"
+	"k8s.io/apiserver/pkg/util/compatibility"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	cliflag "k8s.io/component-base/cli/flag"
+	basecompatibility "k8s.io/component-base/compatibility"
+	logsapi "k8s.io/component-base/logs/api/v1"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apiserver"
+)
+
+const (
+	etcdPrefix            = "/registry"
+	compactionInterval    = time.Minute
+	deleteWorkers         = 10
+	goawayChance          = 0.001
+	authorizedTTL         = 60 * time.Second
+	unauthorizedTTL       = 10 * time.Second
+	defaultClusterDomain  = "cluster.local"
+	defaultMaxReplicas    = 10000
+	defaultLeaseNamespace = "sandbox-system"
+	defaultDataDir        = "/var/lib/sandbox-apiserver"
+	defaultSecurePort     = 6443
+)
+
+func init() {
+	// Logging asks the gate for features that it must know first.
+	utilruntime.Must(logsapi.AddFeatureGates(utilfeature.DefaultMutableFeatureGate))
+}
+
+// Options are what the command line can set. The zero value is not usable: see New.
+type Options struct {
+	Server      *genericoptions.ServerRunOptions
+	Recommended *genericoptions.RecommendedOptions
+	Globals     basecompatibility.ComponentGlobalsRegistry
+	Logs        *logsapi.LoggingConfiguration
+
+	// DataDir holds the embedded etcd, used when no --etcd-servers are given.
+	DataDir string
+	// ClusterDomain ends the DNS names of Services.
+	ClusterDomain string
+	// MaxPoolReplicas bounds spec.replicas of every pool.
+	MaxPoolReplicas int32
+	// LeaseNamespace holds the Lease of the controllers.
+	LeaseNamespace string
+}
+
+// New returns the defaults.
+func New() *Options {
+	o := &Options{
+		Server:          genericoptions.NewServerRunOptions(),
+		Recommended:     genericoptions.NewRecommendedOptions(etcdPrefix, nil),
+		Globals:         compatibility.DefaultComponentGlobalsRegistry,
+		Logs:            logsapi.NewLoggingConfiguration(),
+		DataDir:         defaultDataDir,
+		ClusterDomain:   defaultClusterDomain,
+		MaxPoolReplicas: defaultMaxReplicas,
+		LeaseNamespace:  defaultLeaseNamespace,
+	}
+	o.Server.GoawayChance = goawayChance
+	o.Server.ShutdownSendRetryAfter = true
+	o.Server.ShutdownDelayDuration = apiserver.ShutdownDelay
+	o.Server.ShutdownWatchTerminationGracePeriod = apiserver.WatchGracePeriod
+	o.Recommended.SecureServing.BindPort = defaultSecurePort
+	o.Recommended.Authorization.AllowCacheTTL = authorizedTTL
+	o.Recommended.Authorization.DenyCacheTTL = unauthorizedTTL
+	etcd := o.Recommended.Etcd
+	etcd.DefaultStorageMediaType = runtime.ContentTypeProtobuf
+	etcd.StorageConfig.CompactionInterval = compactionInterval
+	etcd.StorageConfig.Type = storagebackend.StorageTypeETCD3
+	etcd.DeleteCollectionWorkers = deleteWorkers
+	apiserver.UseAdmission(o.Recommended.Admission)
+	return o
+}
+
+// Flags returns every flag by section, as --help prints them.
+func (o *Options) Flags() cliflag.NamedFlagSets {
+	var sections cliflag.NamedFlagSets
+	own := sections.FlagSet("sandbox")
+	own.StringVar(&o.DataDir, "data-dir", o.DataDir, "Directory of the embedded etcd, which is used when --etcd-servers is not given. "+
+		"It is a single member: right for development and small clusters, not highly available.")
+	own.StringVar(&o.ClusterDomain, "cluster-domain", o.ClusterDomain, "DNS domain of the cluster, with which the DNS names of Sandboxes end.")
+	own.Int32Var(&o.MaxPoolReplicas, "max-pool-replicas", o.MaxPoolReplicas, "Largest spec.replicas of a SandboxWarmPool.")
+	own.StringVar(&o.LeaseNamespace, "leader-elect-namespace", o.LeaseNamespace, "Namespace of the Lease that the leading replica holds.")
+
+	o.Server.AddUniversalFlags(sections.FlagSet("server"))
+	o.Recommended.Etcd.AddFlags(sections.FlagSet("etcd"))
+	o.Recommended.SecureServing.AddFlags(sections.FlagSet("secure serving"))
+	o.Recommended.Authentication.AddFlags(sections.FlagSet("authentication"))
+	o.Recommended.Authorization.AddFlags(sections.FlagSet("authorization"))
+	o.Recommended.Audit.AddFlags(sections.FlagSet("audit"))
+	o.Recommended.Features.AddFlags(sections.FlagSet("features"))
+	o.Recommended.CoreAPI.AddFlags(sections.FlagSet("cluster"))
+	o.Recommended.Admission.AddFlags(sections.FlagSet("admission"))
+	o.Recommended.EgressSelector.AddFlags(sections.FlagSet("egress"))
+	o.Recommended.Traces.AddFlags(sections.FlagSet("traces"))
+	logsapi.AddFlags(o.Logs, sections.FlagSet("logs"))
+	o.Globals.AddFlags(sections.FlagSet("compatibility"))
+	return sections
+}

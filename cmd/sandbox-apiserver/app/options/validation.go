@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package options
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Validate returns everything that is wrong, each naming its flag.
+func (c Completed) Validate() []error {
+	errs := slices.Concat(c.Server.Validate(), c.Recommended.Validate(), c.Globals.Validate())
+	if c.EmbeddedEtcd != nil && c.DataDir == "" {
+		errs = append(errs, fmt.Errorf("--data-dir is empty: give a directory for the embedded etcd, or --etcd-servers"))
+	}
+	if messages := validation.IsDNS1123Subdomain(c.ClusterDomain); len(messages) > 0 {
+		errs = append(errs, fmt.Errorf("--cluster-domain %q: %v", c.ClusterDomain, messages))
+	}
+	if c.MaxPoolReplicas < 0 {
+		errs = append(errs, fmt.Errorf("--max-pool-replicas %d: must be 0 or more", c.MaxPoolReplicas))
+	}
+	if messages := validation.IsDNS1123Label(c.LeaseNamespace); len(messages) > 0 {
+		errs = append(errs, fmt.Errorf("--leader-elect-namespace %q: %v", c.LeaseNamespace, messages))
+	}
+	return errs
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package local
+
+import "path/filepath"
+
+// kwokCluster is what kwokctl calls the cluster: one each working directory.
+const kwokCluster = "sandbox"
+
+// testsDir is where clusters of tests live below the directory of `make run`'s cluster;
+// Remove leaves it alone.
+const testsDir = "tests"
+
+// layout is where things are in a cluster's directory.
+type layout struct{ dir string }
+
+func (l layout) state() string      { return filepath.Join(l.dir, "state.json") }
+func (l layout) lock() string       { return filepath.Join(l.dir, "lock") }
+func (l layout) kubeconfig() string { return filepath.Join(l.dir, "kubeconfig") }
+
+// What kwokctl keeps: its working directory, and the one of the cluster in it.
+func (l layout) kwokctlConfig() string { return filepath.Join(l.dir, "kwokctl.yaml") }
+func (l layout) volumeStages() string  { return filepath.Join(l.dir, "volume-stages.yaml") }
+func (l layout) kwok() string          { return filepath.Join(l.dir, "kwok") }
+func (l layout) kwokCluster() string   { return filepath.Join(l.kwok(), "clusters", kwokCluster) }
+func (l layout) clusterCA() string     { return filepath.Join(l.kwokCluster(), "pki", "ca.crt") }
+func (l layout) pidFile(component string) string {
+	return filepath.Join(l.kwokCluster(), "pids", component+".pid")
+}
+func (l layout) program(component string) string {
+	return filepath.Join(l.kwokCluster(), "bin", component)
+}
+
+// componentLog is the log of a control plane component.
+func (l layout) componentLog(component string) string {
+	return filepath.Join(l.kwokCluster(), "logs", component+".log")
+}
+
+func (l layout) serverLog() string        { return filepath.Join(l.dir, "logs", "sandbox-apiserver.log") }
+func (l layout) guardLog() string         { return filepath.Join(l.dir, "logs", "guard.log") }
+func (l layout) serverData() string       { return filepath.Join(l.dir, "sandbox-apiserver") }
+func (l layout) credentials() string      { return filepath.Join(l.dir, "credentials") }
+func (l layout) servingCert() string      { return filepath.Join(l.credentials(), "tls.crt") }
+func (l layout) servingKey() string       { return filepath.Join(l.credentials(), "tls.key") }
+func (l layout) servingCA() string        { return filepath.Join(l.credentials(), "ca.crt") }
+func (l layout) serverKubeconfig() string { return filepath.Join(l.credentials(), "kubeconfig") }
+func (l layout) kubectlCache() string     { return filepath.Join(l.dir, "kubectl-cache") }

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package local
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/process"
+)
+
+func TestOptionsComplete(t *testing.T) {
+	done, err := Options{Dir: "relative", Root: "/checkout"}.complete()
+	require.NoError(t, err)
+	assert.True(t, filepath.IsAbs(done.Dir))
+	assert.Equal(t, DefaultNodes, done.Nodes)
+	assert.Equal(t, "/checkout/bin/sandbox-apiserver", done.ServerBinary)
+	assert.Equal(t, []string{binaries.SandboxAPIServer, binaries.ClusterProgram}, done.programs())
+
+	own, err := Options{Dir: "d", Root: "/checkout", ServerBinary: "/elsewhere/server", Nodes: 7}.complete()
+	require.NoError(t, err)
+	assert.Equal(t, 7, own.Nodes)
+	assert.Equal(t, []string{binaries.ClusterProgram}, own.programs(), "a given server is not built")
+
+	for name, bad := range map[string]Options{
+		"Options.Dir is empty": {Root: "/checkout"},
+		"-1 nodes":             {Dir: "d", Root: "/checkout", Nodes: -1},
+	} {
+		_, err := bad.complete()
+		require.ErrorContains(t, err, name)
+	}
+}
+
+func TestKwokConfig(t *testing.T) {
+	raw, err := kwokConfig("/checkout", layout{dir: "/c"}, []int{1, 2, 3, 4, 5, 6})
+	require.NoError(t, err)
+	var config struct {
+		Kind    string         `json:"kind"`
+		Options map[string]any `json:"options"`
+		Patches []struct {
+			Name      string                        `json:"name"`
+			ExtraArgs []struct{ Key, Value string } `json:"extraArgs"`
+		} `json:"componentsPatches"`
+	}
+	require.NoError(t, yaml.Unmarshal(raw, &config))
+	assert.Equal(t, "KwokctlConfiguration", config.Kind)
+	assert.Equal(t, "127.0.0.1", config.Options["bindAddress"], "nothing listens for other machines")
+	assert.Equal(t, true, config.Options["kubeAuthorization"])
+	assert.Equal(t, "/checkout/bin/kube-apiserver", config.Options["kubeApiserverBinary"])
+
+	ports := map[any]bool{}
+	for name, value := range config.Options {
+		if strings.HasSuffix(name, "Port") && name != "securePort" {
+			ports[value] = true
+		}
+	}
+	assert.Len(t, ports, kwokPorts, "every port is given, each once")
+
+	extra := map[string]string{}
+	for _, patch := range config.Patches {
+		for _, arg := range patch.ExtraArgs {
+			extra[patch.Name+" "+arg.Key] = arg.Value
+		}
+	}
+	assert.Equal(t, "/c/kwok/clusters/sandbox/pki/ca.crt", extra["kube-apiserver requestheader-client-ca-file"])
+	assert.Equal(t, "X-Remote-User", extra["kube-apiserver requestheader-username-headers"])
+	assert.Equal(t, "500", extra["kube-controller-manager kube-api-qps"])
+}
+
+func TestStateSurvivesTheProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.json")
+	none, err := readState(path)
+	require.NoError(t, err)
+	assert.Nil(t, none)
+
+	want := &state{Complete: true, ServerPort: 12345, Server: &process.Record{PID: 1, StartTicks: 2, Program: "/bin/x"}}
+	require.NoError(t, want.write(path))
+	got, err := readState(path)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+
+	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
+	_, err = readState(path)
+	require.ErrorContains(t, err, path)
+}
+
+func TestFreePorts(t *testing.T) {
+	ports, err := freePorts(t.Context(), 20)
+	require.NoError(t, err)
+	different := map[int]bool{}
+	for _, port := range ports {
+		different[port] = true
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		require.NoError(t, err)
+		require.NoError(t, listener.Close())
+	}
+	assert.Len(t, different, 20)
+}
+
+func TestEnvironmentKeepsTheUsersSettingsOut(t *testing.T) {
+	plane := controlPlane{paths: layout{dir: "/c"}}
+	env := plane.environment([]string{"PATH=/bin", "KWOK_RUNTIME=docker", "KUBECONFIG=/root/.kube/config", "KUBERNETES_MASTER=x"})
+	assert.Equal(t, []string{"PATH=/bin", "KWOK_WORKDIR=/c/kwok", "KUBECONFIG=/c/kubeconfig", "KUBECACHEDIR=/c/kubectl-cache", "KUBERC=off"}, env)
+}
+
+func TestServerArgs(t *testing.T) {
+	args := serverArgs(layout{dir: "/c"}, 4711)
+	assert.Contains(t, args, "--secure-port=4711")
+	assert.Contains(t, args, "--bind-address=127.0.0.1")
+	assert.Contains(t, args, "--data-dir=/c/sandbox-apiserver")
+	for _, flag := range []string{"--kubeconfig", "--authentication-kubeconfig", "--authorization-kubeconfig"} {
+		assert.Contains(t, args, flag+"=/c/credentials/kubeconfig", "the server is its ServiceAccount, not the administrator")
+	}
+}
+
+func TestOpenAndRemove(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Open(dir)
+	require.ErrorIs(t, err, ErrNoCluster)
+
+	paths := layout{dir: dir}
+	require.NoError(t, (&state{ServerPort: 1}).write(paths.state()))
+	otherTest := filepath.Join(dir, testsDir, "other")
+	require.NoError(t, os.MkdirAll(otherTest, 0o755))
+	cluster, err := Open(dir)
+	require.NoError(t, err)
+	assert.Empty(t, cluster.Processes())
+	assert.Nil(t, cluster.RESTConfig())
+	assert.ElementsMatch(t, components(), cluster.Missing(), "a server that was never started is not missing")
+
+	require.NoError(t, cluster.Remove())
+	assert.DirExists(t, otherTest, "clusters of tests are not ours")
+	assert.NoFileExists(t, paths.state())
+	require.NoError(t, os.Remove(otherTest))
+	require.NoError(t, cluster.Remove())
+	assert.NoDirExists(t, dir)
+}
+
+func TestPidsOfOthersAreNotOurs(t *testing.T) {
+	paths := layout{dir: t.TempDir()}
+	require.NoError(t, os.MkdirAll(filepath.Dir(paths.pidFile("x")), 0o755))
+	require.NoError(t, os.WriteFile(paths.pidFile(componentEtcd), []byte(strconv.Itoa(os.Getpid())), 0o644))
+	require.NoError(t, os.WriteFile(paths.pidFile(componentKwok), []byte("not a number"), 0o644))
+	plane := controlPlane{paths: paths}
+	assert.Empty(t, plane.running(), "this test is not an etcd")
+	require.NoError(t, plane.end(t.Context()), "and is not killed for one")
+}
+
+func TestTail(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.WriteFile(path, []byte("a\nb\nc\n"), 0o644))
+	assert.Equal(t, "b\nc", tail(path, 2))
+	assert.Equal(t, "a\nb\nc", tail(path, 20))
+	assert.Contains(t, tail(path+".none", 2), "no such file")
+}

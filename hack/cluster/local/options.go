@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package local
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
+)
+
+// DefaultNodes is how many simulated nodes a cluster has; each takes 110 Pods.
+const DefaultNodes = 3
+
+// Options say what Start is to start. The zero value, with Dir, is a good cluster.
+type Options struct {
+	// Root is the checkout. Empty: the one the working directory is in.
+	Root binaries.Root
+	// Dir holds everything of the cluster: configuration, data, logs. It is made if
+	// need be. Clusters in different directories do not see each other. Keep the path
+	// short: the server puts a unix socket below it, and those are limited to about 100
+	// characters.
+	Dir string
+	// Nodes is the number of simulated nodes; 0 means DefaultNodes.
+	Nodes int
+	// ServerBinary is the sandbox-apiserver to run. Empty: the checkout's, built by Start.
+	ServerBinary string
+	// ServerArgs are added to the server's command line, after its standard ones.
+	ServerArgs []string
+	// WithoutServer leaves out sandbox-apiserver and everything installed for it.
+	// Cluster.Server is nil then.
+	WithoutServer bool
+	// Detached lets the cluster outlive the calling process. Otherwise a guard process
+	// ends the cluster as soon as the caller is gone, however it went.
+	Detached bool
+	// Log receives a line for each step. Nil: nobody is told.
+	Log io.Writer
+}
+
+func (o Options) complete() (Options, error) {
+	if o.Dir == "" {
+		return o, fmt.Errorf("starting a cluster: Options.Dir is empty")
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return o, fmt.Errorf("resolving the cluster directory %q: %w", o.Dir, err)
+	}
+	o.Dir = dir
+	if o.Root == "" {
+		if o.Root, err = binaries.FindRoot("."); err != nil {
+			return o, err
+		}
+	}
+	if o.Nodes == 0 {
+		o.Nodes = DefaultNodes
+	}
+	if o.Nodes < 0 {
+		return o, fmt.Errorf("starting a cluster: %d nodes: there must be at least one", o.Nodes)
+	}
+	if o.ServerBinary == "" {
+		o.ServerBinary = o.Root.Bin(binaries.SandboxAPIServer)
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	return o, nil
+}
+
+// programs of the checkout that this cluster needs in bin/.
+func (o Options) programs() []string {
+	var names []string
+	if !o.WithoutServer && o.ServerBinary == o.Root.Bin(binaries.SandboxAPIServer) {
+		names = append(names, binaries.SandboxAPIServer)
+	}
+	return append(names, binaries.ClusterProgram)
+}

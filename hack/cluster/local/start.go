@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/process"
+)
+
+// controlPlaneTimeout is how long the control plane may take to have ready nodes.
+const controlPlaneTimeout = 2 * time.Minute
+
+// Start returns a running cluster in opts.Dir: it builds what is missing in bin/, starts
+// the control plane and its simulated nodes, installs artifacts/base and starts
+// sandbox-apiserver as its own ServiceAccount.
+//
+// A cluster that is there is completed instead: what runs is left alone, what died is
+// started again on its data, a server whose binary has changed is restarted. One whose
+// start was interrupted is thrown away first. On error, and when ctx ends before Start
+// returns, everything that this call started is ended; the logs stay.
+func Start(ctx context.Context, opts Options) (*Cluster, error) {
+	opts, err := opts.complete()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(opts.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the cluster's directory: %w", err)
+	}
+	paths := layout{dir: opts.Dir}
+	unlock, err := binaries.Lock(ctx, paths.lock())
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+
+	if err := binaries.Ensure(ctx, opts.Root, opts.Log, opts.programs()...); err != nil {
+		return nil, err
+	}
+	c, err := claimDirectory(ctx, opts, paths)
+	if err != nil {
+		return nil, err
+	}
+	before := c.Processes()
+	if err := c.bringUp(ctx, opts); err != nil {
+		return nil, errors.Join(err, c.abandon(ctx, before))
+	}
+	if !opts.Detached {
+		return c, nil
+	}
+	return c, c.releaseGuard()
+}
+
+// claimDirectory returns the complete cluster that is there, or an empty one.
+func claimDirectory(ctx context.Context, opts Options, paths layout) (*Cluster, error) {
+	found, err := readState(paths.state())
+	if err != nil {
+		return nil, err
+	}
+	if found == nil || !found.Complete {
+		if found, err = freshState(ctx, opts, paths, found); err != nil {
+			return nil, err
+		}
+	}
+	c := newCluster(paths, opts.Root, found)
+	c.log = opts.Log
+	if !opts.WithoutServer {
+		c.Server = &Server{cluster: c, binary: opts.ServerBinary, args: opts.ServerArgs}
+	}
+	// A guard ends the whole cluster: one that was complete before is not ours to end.
+	if !opts.Detached || !found.Complete {
+		c.guard, err = startGuard(opts.Root, paths)
+	}
+	return c, err
+}
+
+// freshState ends and removes what an interrupted start may have left.
+func freshState(ctx context.Context, opts Options, paths layout, leftover *state) (*state, error) {
+	if leftover != nil {
+		if err := newCluster(paths, opts.Root, leftover).Stop(ctx); err != nil {
+			return nil, fmt.Errorf("clearing away an incomplete cluster: %w", err)
+		}
+	}
+	for _, path := range []string{paths.kwok(), paths.kubeconfig(), paths.serverData(), paths.credentials()} {
+		if err := os.RemoveAll(path); err != nil {
+			return nil, fmt.Errorf("clearing away an incomplete cluster: %w", err)
+		}
+	}
+	ports, err := freePorts(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	fresh := &state{ServerPort: ports[0]}
+	return fresh, fresh.write(paths.state())
+}
+
+func (c *Cluster) bringUp(ctx context.Context, opts Options) error {
+	if err := c.bringUpControlPlane(ctx, opts.Nodes); err != nil {
+		return err
+	}
+	if c.Server != nil {
+		if err := c.install(ctx); err != nil {
+			return err
+		}
+		if err := c.bringUpServer(ctx); err != nil {
+			return err
+		}
+	}
+	c.state.Complete = true
+	return c.state.write(c.paths.state())
+}
+
+func (c *Cluster) bringUpControlPlane(ctx context.Context, nodes int) error {
+	alive := c.plane.running()
+	switch {
+	case !c.state.Complete:
+		c.tell("starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok")
+		if err := c.plane.create(ctx); err != nil {
+			return err
+		}
+	case len(alive) < len(components()):
+		c.tell(fmt.Sprintf("restarting the control plane: %d of %d components are running", len(alive), len(components())))
+		if err := c.plane.restart(ctx); err != nil {
+			return err
+		}
+	default:
+		c.tell("the control plane is running")
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, controlPlaneTimeout, errors.New("timed out"))
+	defer cancel()
+	if err := c.plane.scaleNodes(ctx, nodes); err != nil {
+		return err
+	}
+	if err := c.loadAdmin(); err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(c.RESTConfig())
+	if err != nil {
+		return fmt.Errorf("building the administrator's client: %w", err)
+	}
+	if err := reasoned(ctx, "the control plane", c.tell, nodesReady(client, nodes)); err != nil {
+		return fmt.Errorf("%w (logs in %s)", err, c.paths.componentLog("*"))
+	}
+	_, err = c.plane.kubectl(ctx, storageClassManifest, "apply", "--server-side", "-f", "-")
+	return err
+}
+
+// install applies artifacts/base, made fit for a server on this machine.
+func (c *Cluster) install(ctx context.Context) error {
+	c.tell("installing artifacts/base")
+	authority, err := servingCertificate(c.paths)
+	if err != nil {
+		return err
+	}
+	base, err := c.plane.kubectl(ctx, "", "kustomize", c.root.Join("artifacts", "base"))
+	if err != nil {
+		return err
+	}
+	manifests, err := localize(base, endpoint{port: c.state.ServerPort, caBundle: authority})
+	if err != nil {
+		return err
+	}
+	if _, err := c.plane.kubectl(ctx, string(manifests), "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
+		return err
+	}
+	return serverIdentity(ctx, c.RESTConfig(), c.paths)
+}
+
+func (c *Cluster) bringUpServer(ctx context.Context) error {
+	if c.Server.Running() {
+		outdated, err := c.Server.outdated()
+		if err != nil {
+			return err
+		}
+		if !outdated {
+			c.tell("sandbox-apiserver is running")
+			return c.Server.WaitAvailable(ctx)
+		}
+		c.tell("sandbox-apiserver has changed: restarting it")
+		return c.Server.Restart(ctx)
+	}
+	c.tell("starting sandbox-apiserver")
+	return c.Server.Start(ctx)
+}
+
+// abandon ends what has been started since before, also when ctx has ended.
+func (c *Cluster) abandon(ctx context.Context, before map[string]process.Record) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if len(before) == 0 {
+		return c.Stop(ctx)
+	}
+	var started []process.Record
+	for name, record := range c.Processes() {
+		if before[name] != record {
+			started = append(started, record)
+		}
+	}
+	return errors.Join(process.End(ctx, 0, started...), c.releaseGuard())
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command cluster starts, shows and ends the local cluster of `make run`, in .cluster/
+// of the checkout.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/local"
+)
+
+// clusterDirectory is where everything of the cluster lives, relative to the checkout.
+const clusterDirectory = ".cluster"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "cluster",
+		Short:         "A local cluster with sandbox-apiserver: a real control plane, simulated nodes",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(buildCommand(), upCommand(), statusCommand(), downCommand(), guardCommand())
+	return root
+}
+
+func buildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "build",
+		Short: "Build what the cluster needs and is missing in bin/",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			root, err := binaries.FindRoot(".")
+			if err != nil {
+				return err
+			}
+			if err := binaries.Ensure(cmd.Context(), root, cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "everything a cluster needs is in", root.Bin(""))
+			return err
+		},
+	}
+}
+
+func upCommand() *cobra.Command {
+	nodes := local.DefaultNodes
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start the cluster, or complete the one that is there, and apply artifacts/examples",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			root, err := binaries.FindRoot(".")
+			if err != nil {
+				return err
+			}
+			return up(cmd.Context(), upOptions{root: root, nodes: nodes, progress: cmd.ErrOrStderr(), out: cmd.OutOrStdout()})
+		},
+	}
+	cmd.Flags().IntVar(&nodes, "nodes", nodes, "simulated nodes; each takes 110 Pods")
+	return cmd
+}
+
+func statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show what runs; fails when something that should run does not",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cluster, err := open()
+			if err != nil {
+				return err
+			}
+			return printStatus(cmd.OutOrStdout(), cluster)
+		},
+	}
+}
+
+func downCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "End exactly what up has started, and remove its data",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return down(cmd.Context(), cmd.OutOrStdout()) },
+	}
+}
+
+func guardCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "guard DIRECTORY",
+		Short:  "End the cluster of a directory when standard input closes",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return local.Guard(cmd.Context(), args[0], cmd.InOrStdin())
+		},
+	}
+}
+
+// open returns the cluster of the checkout.
+func open() (*local.Cluster, error) {
+	root, err := binaries.FindRoot(".")
+	if err != nil {
+		return nil, err
+	}
+	return local.Open(root.Join(clusterDirectory))
+}

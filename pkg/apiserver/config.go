@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/storage/transaction"
+)
+
+// Config is what a server is made of: the generic part, filled by the standard
+// options, and ours.
+type Config struct {
+	Generic *genericapiserver.RecommendedConfig
+	Extra   ExtraConfig
+}
+
+// ExtraConfig is our part of the configuration.
+type ExtraConfig struct {
+	// ClusterDomain ends the DNS names of Services, "cluster.local" as a rule.
+	ClusterDomain string
+	// MaxPoolReplicas bounds spec.replicas of a SandboxWarmPool.
+	MaxPoolReplicas int32
+	// LeaderElection names the Lease of the controllers.
+	LeaderElection LeaderElection
+	// WatchCached says whether a resource gets a watch cache.
+	WatchCached func(schema.GroupResource) bool
+}
+
+type completedConfig struct {
+	generic genericapiserver.CompletedConfig
+	kube    *genericapiserver.RecommendedConfig
+	storage *transaction.Backend
+	extra   ExtraConfig
+}
+
+// CompletedConfig can only be made by Complete.
+type CompletedConfig struct {
+	*completedConfig
+}
+
+// Timings of a shutdown that loses no request. The Pod's grace period must be
+// longer than both and the longest request together.
+const (
+	// ShutdownDelay is how long requests are served while endpoints forget this replica.
+	ShutdownDelay = 5 * time.Second
+	// WatchGracePeriod is how long open watches are given to move on.
+	WatchGracePeriod = 10 * time.Second
+)
+
+// Complete takes the configuration over and fills what can be derived.
+func (c *Config) Complete() CompletedConfig {
+	backend := transaction.NewBackend()
+	generic := c.Generic
+	generic.RESTOptionsGetter = backend.WrapRESTOptions(generic.RESTOptionsGetter, c.Extra.WatchCached)
+	generic.BuildHandlerChainFunc = buildHandlerChain
+	generic.AddReadyzChecks(backend.AlarmCheck(), backend.SelfTestCheck())
+	// An etcd that does not answer is no reason to restart the process.
+	generic.LivezChecks = slices.DeleteFunc(generic.LivezChecks, func(check healthz.HealthChecker) bool { return check.Name() == "etcd" })
+	return CompletedConfig{&completedConfig{generic: generic.Complete(), kube: generic, storage: backend, extra: c.Extra}}
+}

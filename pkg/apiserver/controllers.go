@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/clientset/versioned"
+)
+
+// embedded is the part of a replica that is no server: the informers, which run
+// always, and the controllers, which run while this replica leads.
+type embedded struct {
+	lock         resourcelock.Interface
+	dependencies controllers.Dependencies
+	controllers  []controllers.Controller
+}
+
+// newEmbedded reaches our own API over the loopback and Pods through kube.
+func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, error) {
+	own := rest.CopyConfig(loopback)
+	own.QPS, own.ContentType = -1, runtime.ContentTypeProtobuf
+	sandboxes, err := versioned.NewForConfig(own)
+	if err != nil {
+		return nil, fmt.Errorf("making the loopback client: %w", err)
+	}
+	cluster := rest.CopyConfig(kube)
+	cluster.QPS, cluster.ContentType = -1, runtime.ContentTypeProtobuf
+	client, err := kubernetes.NewForConfig(cluster)
+	if err != nil {
+		return nil, fmt.Errorf("making the client of the cluster: %w", err)
+	}
+	lock, err := extra.LeaderElection.newLock(kube)
+	if err != nil {
+		return nil, err
+	}
+	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain)
+	e := &embedded{lock: lock, dependencies: dependencies}
+	for _, descriptor := range controllers.Descriptors() {
+		e.controllers = append(e.controllers, descriptor.New(dependencies, descriptor.Workers))
+	}
+	return e, nil
+}
+
+// run works one term and returns when every controller has stopped.
+func (e *embedded) run(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, controller := range e.controllers {
+		running.Go(func() { controller.Run(ctx) })
+	}
+	running.Wait()
+}
+
+func (e *embedded) cacheChecks() []healthz.HealthChecker {
+	var checks []healthz.HealthChecker
+	for name, informer := range e.dependencies.Caches() {
+		checks = append(checks, cacheCheck(name, informer))
+	}
+	return checks
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"k8s.io/apiserver/pkg/endpoints/openapi"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+
+	generatedopenapi "agents.x-k8s.io/sandbox-apiserver/pkg/generated/openapi"
+)
+
+// UseOpenAPI describes the API in OpenAPI v2 and v3. Server-side apply and
+// kubectl explain need it.
+func UseOpenAPI(config *genericapiserver.Config) {
+	namer := openapi.NewDefinitionNamer(Scheme)
+	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(generatedopenapi.GetOpenAPIDefinitions, namer)
+	config.OpenAPIConfig.Info.Title = "sandbox-apiserver"
+	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(generatedopenapi.GetOpenAPIDefinitions, namer)
+	config.OpenAPIV3Config.Info.Title = "sandbox-apiserver"
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/registry/rest"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/registry"
+)
+
+// Server is one replica: it serves the API, and runs the controllers while it leads.
+type Server struct {
+	generic *genericapiserver.GenericAPIServer
+}
+
+// New opens the storage and wires everything; nothing runs before Run.
+func (c CompletedConfig) New() (*Server, error) {
+	generic, err := c.generic.New("sandbox-apiserver", genericapiserver.NewEmptyDelegate())
+	if err != nil {
+		return nil, fmt.Errorf("building the generic server: %w", err)
+	}
+	storage, err := registry.NewStorage(registry.Options{
+		Typer: Scheme, Getter: c.generic.RESTOptionsGetter, MaxPoolReplicas: c.extra.MaxPoolReplicas,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := installGroup(generic, storage); err != nil {
+		return nil, err
+	}
+	embedded, err := newEmbedded(c.generic.LoopbackClientConfig, c.kube.ClientConfig, c.extra)
+	if err != nil {
+		return nil, err
+	}
+	if err := addHooks(generic, embedded); err != nil {
+		return nil, err
+	}
+	return &Server{generic: generic}, nil
+}
+
+// installGroup serves the storages under our group and names a readiness check for
+// each watch cache.
+func installGroup(generic *genericapiserver.GenericAPIServer, storage map[string]rest.Storage) error {
+	group := genericapiserver.NewDefaultAPIGroupInfo(sandbox.GroupName, Scheme, metav1.ParameterCodec, Codecs)
+	group.VersionedResourcesStorageMap[v1beta1.SchemeGroupVersion.Version] = storage
+	if err := generic.InstallAPIGroup(&group); err != nil {
+		return fmt.Errorf("installing the API group %s: %w", sandbox.GroupName, err)
+	}
+	return generic.AddReadyzChecks(watchCacheChecks(storage)...)
+}
+
+// Run serves until ctx ends and the shutdown is complete.
+func (s *Server) Run(ctx context.Context) error {
+	return s.generic.PrepareRun().RunWithContext(ctx)
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/events"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/sandbox"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/clientset/versioned"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/clientset/versioned/scheme"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/informers/externalversions"
+)
+
+// component is the name under which Events are reported.
+const component = "sandbox-apiserver"
+
+// Dependencies are what controllers read from and write to. The informers are
+// shared by all controllers and run on every replica, so that a new leader
+// starts from warm caches.
+type Dependencies struct {
+	// Sandboxes reaches our own API, Cluster everything else.
+	Sandboxes versioned.Interface
+	Cluster   kubernetes.Interface
+	// Own caches our kinds; Children what was made for Sandboxes; Nodes the nodes.
+	Own      externalversions.SharedInformerFactory
+	Children informers.SharedInformerFactory
+	Nodes    informers.SharedInformerFactory
+	// Recorder reports Events to the cluster.
+	Recorder events.EventRecorder
+	// ClusterDomain ends the DNS names of Services.
+	ClusterDomain string
+
+	broadcaster events.EventBroadcaster
+}
+
+// NewDependencies builds the caches of both clients; nothing runs before Start.
+func NewDependencies(sandboxes versioned.Interface, cluster kubernetes.Interface, clusterDomain string) Dependencies {
+	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: cluster.EventsV1()})
+	return Dependencies{
+		Sandboxes:     sandboxes,
+		Cluster:       cluster,
+		Own:           externalversions.NewSharedInformerFactoryWithOptions(sandboxes, 0, externalversions.WithTransform(stripManagedFields)),
+		Children:      informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTweakListOptions(selectChildren), informers.WithTransform(stripManagedFields)),
+		Nodes:         informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTransform(sandbox.StripNode)),
+		Recorder:      broadcaster.NewRecorder(scheme.Scheme, component),
+		ClusterDomain: clusterDomain,
+		broadcaster:   broadcaster,
+	}
+}
+
+// Start runs informers and the reporting of Events until ctx ends. It returns at once.
+func (d Dependencies) Start(ctx context.Context) error {
+	if err := d.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
+		return err
+	}
+	d.Own.Start(ctx.Done())
+	d.Children.Start(ctx.Done())
+	d.Nodes.Start(ctx.Done())
+	return nil
+}
+
+// Caches names every cache that a controller reads.
+func (d Dependencies) Caches() map[string]cache.SharedIndexInformer {
+	return map[string]cache.SharedIndexInformer{
+		"sandboxes":              d.Own.Sandbox().V1beta1().Sandboxes().Informer(),
+		"pods":                   d.Children.Core().V1().Pods().Informer(),
+		"services":               d.Children.Core().V1().Services().Informer(),
+		"persistentvolumeclaims": d.Children.Core().V1().PersistentVolumeClaims().Informer(),
+		"nodes":                  d.Nodes.Core().V1().Nodes().Informer(),
+	}
+}
+
+func selectChildren(options *metav1.ListOptions) { options.LabelSelector = sandbox.ChildSelector }
+
+// stripManagedFields saves about half of an object's memory. An update without
+// managedFields keeps those that are stored.
+func stripManagedFields(obj any) (any, error) {
+	if object, ok := obj.(metav1.Object); ok {
+		object.SetManagedFields(nil)
+	}
+	return obj, nil
+}

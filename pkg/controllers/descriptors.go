@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/sandbox"
+)
+
+// Controller works while its replica leads.
+type Controller interface {
+	// Run blocks until ctx ends and nothing of the controller runs any more. It
+	// is called once for each term, never twice at a time.
+	Run(ctx context.Context)
+}
+
+// Descriptor says how a controller is built.
+type Descriptor struct {
+	// Name is used in logs and metrics.
+	Name string
+	// Workers is the number of keys that are synced at a time.
+	Workers int
+	// New builds the controller to run with that many workers; nothing runs yet.
+	New func(d Dependencies, workers int) Controller
+}
+
+// Descriptors returns every controller of the server.
+func Descriptors() []Descriptor {
+	return []Descriptor{
+		{Name: "sandbox", Workers: 16, New: newSandboxController},
+	}
+}
+
+func newSandboxController(d Dependencies, workers int) Controller {
+	return sandbox.New(sandbox.Options{
+		Sandboxes:       d.Sandboxes.SandboxV1beta1(),
+		SandboxInformer: d.Own.Sandbox().V1beta1().Sandboxes(),
+		Kube:            d.Cluster,
+		Pods:            d.Children.Core().V1().Pods(),
+		Services:        d.Children.Core().V1().Services(),
+		Disks:           d.Children.Core().V1().PersistentVolumeClaims(),
+		Nodes:           d.Nodes.Core().V1().Nodes(),
+		Events:          d.Recorder,
+		ClusterDomain:   d.ClusterDomain,
+		Workers:         workers,
+	})
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/render"
+)
+
+// owned says whether a Pod or a Service belongs to the Sandbox.
+func owned(obj metav1.Object, sandbox *v1beta1.Sandbox) bool {
+	ref := metav1.GetControllerOfNoCopy(obj)
+	return ref != nil && ref.UID == sandbox.UID
+}
+
+// ownedPod is the Pod of the Sandbox, or nil.
+func ownedPod(sandbox *v1beta1.Sandbox, seen observed) *corev1.Pod {
+	if seen.pod == nil || !owned(seen.pod, sandbox) {
+		return nil
+	}
+	return seen.pod
+}
+
+// ownsDisk says whether a PersistentVolumeClaim belongs to the Sandbox.
+func ownsDisk(disk *corev1.PersistentVolumeClaim, sandbox *v1beta1.Sandbox) bool {
+	return disk.Labels[v1beta1.SandboxUIDLabel] == string(sandbox.UID)
+}
+
+// retained says whether an earlier Sandbox of the same name left this disk behind.
+func retained(disk *corev1.PersistentVolumeClaim, sandbox *v1beta1.Sandbox) bool {
+	return disk.Labels[v1beta1.SandboxUIDLabel] == v1beta1.RetainedUID &&
+		disk.Labels[v1beta1.SandboxNameLabel] == sandbox.Name
+}
+
+// isShared says whether a Service is the one that all Sandboxes of a namespace share.
+func isShared(service *corev1.Service) bool {
+	return service.Labels[v1beta1.SharedServiceLabel] == "true" && metav1.GetControllerOfNoCopy(service) == nil
+}
+
+// drift is what has to change in the metadata of current for it to say what wanted
+// says, as the metadata of a merge patch; empty if nothing has. Labels and owners
+// of others stay. Reserved labels that are not wanted go, and so does the anchor
+// of a shared Service that no longer exists.
+func drift(current, wanted metav1.Object) map[string]any {
+	changes := map[string]any{}
+	if labels := labelDrift(current.GetLabels(), wanted.GetLabels()); len(labels) > 0 {
+		changes["labels"] = labels
+	}
+	if owners := withOwners(current.GetOwnerReferences(), wanted.GetOwnerReferences()); !apiequality.Semantic.DeepEqual(owners, current.GetOwnerReferences()) {
+		changes["ownerReferences"] = owners
+	}
+	return changes
+}
+
+func labelDrift(current, wanted map[string]string) map[string]any {
+	changes := map[string]any{}
+	for key, value := range wanted {
+		if existing, ok := current[key]; !ok || existing != value {
+			changes[key] = value
+		}
+	}
+	for key := range current {
+		if _, ok := wanted[key]; !ok && render.Reserved(key) {
+			changes[key] = nil
+		}
+	}
+	return changes
+}
+
+func withOwners(current, wanted []metav1.OwnerReference) []metav1.OwnerReference {
+	if len(wanted) == 0 {
+		return current
+	}
+	owners := slices.DeleteFunc(slices.Clone(current), func(ref metav1.OwnerReference) bool {
+		return ref.APIVersion == "v1" && ref.Kind == "Service" && ref.Name == v1beta1.SharedServiceName && !hasOwner(wanted, ref)
+	})
+	for _, ref := range wanted {
+		if !hasOwner(owners, ref) {
+			owners = append(owners, ref)
+		}
+	}
+	return owners
+}
+
+func hasOwner(owners []metav1.OwnerReference, owner metav1.OwnerReference) bool {
+	return slices.ContainsFunc(owners, func(ref metav1.OwnerReference) bool { return ref.UID == owner.UID })
+}
+
+// podDrift compares with the reserved labels and the owners of today, not with the
+// whole template: a changed template waits for the next Pod.
+func podDrift(pod *corev1.Pod, sandbox *v1beta1.Sandbox, anchor *corev1.Service) map[string]any {
+	wanted := &metav1.ObjectMeta{Labels: render.Labels(sandbox)}
+	if anchor != nil && anchor.DeletionTimestamp == nil && isShared(anchor) {
+		wanted.OwnerReferences = render.Owners(sandbox, anchor.UID)
+	}
+	return drift(pod, wanted)
+}
+
+// serviceDrift is the merge patch that a Service of ours needs; empty if none.
+func serviceDrift(current, wanted *corev1.Service) map[string]any {
+	changes := map[string]any{}
+	if metadata := drift(current, wanted); len(metadata) > 0 {
+		changes["metadata"] = metadata
+	}
+	if !maps.Equal(current.Spec.Selector, wanted.Spec.Selector) {
+		selector := map[string]any{}
+		for key := range current.Spec.Selector {
+			selector[key] = nil
+		}
+		for key, value := range wanted.Spec.Selector {
+			selector[key] = value
+		}
+		changes["spec"] = map[string]any{"selector": selector}
+	}
+	return changes
+}

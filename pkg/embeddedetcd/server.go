@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package embeddedetcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"go.etcd.io/etcd/server/v3/embed"
+)
+
+// ErrInUse is returned by Run when another process holds the data directory.
+var ErrInUse = errors.New("in use by another process")
+
+// Options say where the member lives.
+type Options struct {
+	// DataDir is the directory the member has for itself; a relative path is
+	// resolved once, in New. It is created if missing and set to mode 0700, so
+	// give it a directory below a mounted volume rather than the mount point.
+	DataDir string
+	// QuotaBytes bounds the database; at the bound etcd raises NOSPACE and
+	// refuses writes until space is freed. 0 means DefaultQuotaBytes.
+	QuotaBytes int64
+}
+
+// DefaultQuotaBytes is the largest database that etcd's authors recommend.
+const DefaultQuotaBytes = 8 << 30
+
+// Server is one etcd member. It runs once: after Run has returned, make a new one.
+type Server struct {
+	options Options
+	sockets socketDir
+	ready   chan struct{}
+	// stopping tells the logger that what breaks now breaks on purpose.
+	stopping atomic.Bool
+}
+
+// New resolves paths and touches nothing. It fails when no directory for the
+// sockets has a path short enough for the operating system.
+func New(o Options) (*Server, error) {
+	if o.DataDir == "" {
+		return nil, errors.New("data directory of the embedded etcd is empty")
+	}
+	dir, err := filepath.Abs(o.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("resolving data directory %q: %w", o.DataDir, err)
+	}
+	o.DataDir = dir
+	if o.QuotaBytes == 0 {
+		o.QuotaBytes = DefaultQuotaBytes
+	}
+	sockets, err := chooseSocketDir(dir, os.TempDir())
+	if err != nil {
+		return nil, err
+	}
+	return &Server{options: o, sockets: sockets, ready: make(chan struct{})}, nil
+}
+
+// Endpoint is the address for clientv3 and for storagebackend's ServerList. It
+// is known before Run; nobody answers there until Ready.
+func (s *Server) Endpoint() string {
+	return "unix://" + s.sockets.client()
+}
+
+// MetricsSocket is the path of a unix socket that speaks HTTP and serves
+// etcd's own /metrics, /health and /version.
+func (s *Server) MetricsSocket() string {
+	return s.sockets.http()
+}
+
+// Ready is closed once the member has elected itself and serves requests. It
+// stays open when Run fails before that.
+func (s *Server) Ready() <-chan struct{} {
+	return s.ready
+}
+
+// Run starts the member and blocks until ctx is done, when it stops the member
+// and returns nil, or until the member fails. Cancel ctx after everything that
+// talks to etcd has stopped: requests and watches still open are given a few
+// seconds (etcd's request timeout, about 7 s) and are then cut.
+//
+// Errors of the disk while serving end the process: etcd itself decides so,
+// because going on could acknowledge what was not written.
+func (s *Server) Run(ctx context.Context) error {
+	lock, err := claimDataDir(s.options.DataDir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := s.sockets.create(); err != nil {
+		return err
+	}
+	defer s.sockets.remove()
+
+	etcd, err := embed.StartEtcd(s.config())
+	if err != nil {
+		return fmt.Errorf("starting etcd in %q: %w", s.options.DataDir, err)
+	}
+	defer etcd.Close()
+	serving, err := s.await(ctx, etcd, etcd.Server.ReadyNotify())
+	if !serving {
+		// Close alone would wait for a readiness that no longer comes.
+		etcd.Server.Stop()
+		return err
+	}
+	close(s.ready)
+	_, err = s.await(ctx, etcd, nil)
+	return err
+}
+
+// await reports whether event came before ctx ended or the member failed; only
+// the last is an error.
+func (s *Server) await(ctx context.Context, etcd *embed.Etcd, event <-chan struct{}) (bool, error) {
+	select {
+	case <-event:
+		return true, nil
+	case <-ctx.Done():
+		s.stopping.Store(true)
+		return false, nil
+	case err := <-etcd.Err():
+		return false, fmt.Errorf("serving the embedded etcd: %w", err)
+	case <-etcd.Server.StopNotify():
+		return false, errors.New("the embedded etcd stopped by itself; its log says why")
+	}
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sandbox serves the resource sandboxes with its subresources status,
+// suspend and resume: what may be written, by whom, and how it is selected and
+// printed.
+//
+// It promises that status is written through its subresource only, that a
+// Sandbox carries its finalizer from the first write on, and that an action is
+// one conditional write. It never touches Pods or other resources.
+package sandbox

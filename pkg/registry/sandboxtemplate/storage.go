@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandboxtemplate
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/generic"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/subresource"
+)
+
+var (
+	_ rest.StandardStorage      = &REST{}
+	_ rest.ShortNamesProvider   = &REST{}
+	_ rest.CategoriesProvider   = &REST{}
+	_ rest.StorageWithReadiness = &REST{}
+)
+
+// REST serves sandboxtemplates.
+type REST struct {
+	*genericregistry.Store
+}
+
+// ShortNames are what kubectl accepts for sandboxtemplates.
+func (*REST) ShortNames() []string { return []string{"sbt"} }
+
+// Categories puts sandboxtemplates into kubectl get agents.
+func (*REST) Categories() []string { return []string{"agents"} }
+
+// Storage is everything that is served for sandboxtemplates, over one store.
+type Storage struct {
+	// SandboxTemplate serves the resource itself.
+	SandboxTemplate *REST
+	// Status serves the status subresource.
+	Status *subresource.StatusREST
+}
+
+// NewStorage opens the store. The caller owns the getter.
+func NewStorage(typer runtime.ObjectTyper, getter generic.RESTOptionsGetter) (*Storage, error) {
+	main := strategy{NamespacedStrategy: subresource.NewNamespacedStrategy(typer)}
+	store := &genericregistry.Store{
+		NewFunc:                   func() runtime.Object { return &sandbox.SandboxTemplate{} },
+		NewListFunc:               func() runtime.Object { return &sandbox.SandboxTemplateList{} },
+		PredicateFunc:             match,
+		DefaultQualifiedResource:  sandbox.Resource("sandboxtemplates"),
+		SingularQualifiedResource: sandbox.Resource("sandboxtemplate"),
+		CreateStrategy:            main,
+		UpdateStrategy:            main,
+		DeleteStrategy:            main,
+		ResetFieldsStrategy:       main,
+		TableConvertor:            table,
+	}
+	options := &generic.StoreOptions{RESTOptions: getter, AttrFunc: GetAttrs}
+	if err := store.CompleteWithOptions(options); err != nil {
+		return nil, fmt.Errorf("opening the store of sandboxtemplates: %w", err)
+	}
+	return &Storage{
+		SandboxTemplate: &REST{store},
+		Status:          subresource.NewStatusREST(store, statusStrategy{main}),
+	}, nil
+}
