@@ -5,7 +5,7 @@ SHELL := /usr/bin/env bash -o pipefail
 MAKEFLAGS += --no-print-directory
 
 # A time limit holds for one package, not for a whole group.
-UNIT        := ./pkg/... ./cmd/... ./hack/... ./test ./test/architecture
+UNIT        := ./pkg/... ./cmd/... ./hack/... ./test ./test/architecture/... ./test/harness/...
 INTEGRATION := ./hack/cluster/localtest ./test/integration/...
 E2E         := ./test/e2e/...
 # More arguments for `go test`: make test-unit ARGS='-run TestArchitecture -v'
@@ -34,10 +34,10 @@ test-unit: ## Run the tests that need no cluster: units, and registries and stor
 	go test -race -short -timeout 10m $(ARGS) $(UNIT)
 
 test-integration: binaries ## Run the tests that start clusters of their own, one at a time
-	go test -race -count 1 -p 1 -timeout 20m $(ARGS) $(INTEGRATION)
+	go test -race -count 1 -p 1 -timeout 15m $(ARGS) $(INTEGRATION)
 
 test-e2e: binaries ## Run users' stories against the real control plane and the real server
-	go test -race -count 1 -p 1 -timeout 20m $(ARGS) $(E2E)
+	go test -race -count 1 -p 1 -timeout 15m $(ARGS) $(E2E)
 
 # Before the tests, or compiling would eat their time limits.
 binaries: build ## Compile what a local cluster consists of into bin/: etcd, Kubernetes, kwok

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command cluster starts, shows and ends the local cluster of `make run`, in .cluster/
-// of the checkout.
+// Command cluster starts, shows and ends the local cluster of `make run`. It lives in
+// .cluster/ of the checkout, unless --dir says otherwise.
 package main
 
 import (
@@ -16,9 +16,6 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/local"
 )
-
-// clusterDirectory is where everything of the cluster lives, relative to the checkout.
-const clusterDirectory = ".cluster"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,7 +34,8 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(buildCommand(), upCommand(), statusCommand(), downCommand(), guardCommand())
+	dir := root.PersistentFlags().String("dir", "", "where everything of the cluster lives (default .cluster in the checkout)")
+	root.AddCommand(buildCommand(), upCommand(dir), statusCommand(dir), downCommand(dir), guardCommand())
 	return root
 }
 
@@ -60,7 +58,7 @@ func buildCommand() *cobra.Command {
 	}
 }
 
-func upCommand() *cobra.Command {
+func upCommand(dir *string) *cobra.Command {
 	nodes := local.DefaultNodes
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -71,20 +69,21 @@ func upCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return up(cmd.Context(), upOptions{root: root, nodes: nodes, progress: cmd.ErrOrStderr(), out: cmd.OutOrStdout()})
+			options := upOptions{root: root, dir: orDefault(*dir, root), nodes: nodes, progress: cmd.ErrOrStderr(), out: cmd.OutOrStdout()}
+			return up(cmd.Context(), options)
 		},
 	}
 	cmd.Flags().IntVar(&nodes, "nodes", nodes, "simulated nodes; each takes 110 Pods")
 	return cmd
 }
 
-func statusCommand() *cobra.Command {
+func statusCommand(dir *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show what runs; fails when something that should run does not",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cluster, err := open()
+			cluster, err := open(*dir)
 			if err != nil {
 				return err
 			}
@@ -93,12 +92,12 @@ func statusCommand() *cobra.Command {
 	}
 }
 
-func downCommand() *cobra.Command {
+func downCommand(dir *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
 		Short: "End exactly what up has started, and remove its data",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return down(cmd.Context(), cmd.OutOrStdout()) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return down(cmd.Context(), *dir, cmd.OutOrStdout()) },
 	}
 }
 
@@ -114,11 +113,17 @@ func guardCommand() *cobra.Command {
 	}
 }
 
-// open returns the cluster of the checkout.
-func open() (*local.Cluster, error) {
+func open(dir string) (*local.Cluster, error) {
 	root, err := binaries.FindRoot(".")
 	if err != nil {
 		return nil, err
 	}
-	return local.Open(root.Join(clusterDirectory))
+	return local.Open(orDefault(dir, root))
+}
+
+func orDefault(dir string, root binaries.Root) string {
+	if dir == "" {
+		return root.Join(".cluster")
+	}
+	return dir
 }

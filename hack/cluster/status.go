@@ -37,13 +37,22 @@ func printStatus(out io.Writer, cluster *local.Cluster) error {
 	return nil
 }
 
-func down(ctx context.Context, out io.Writer) error {
-	cluster, err := open()
+// down waits for an `up` that is at work: what that has not started yet cannot be ended.
+func down(ctx context.Context, dir string, out io.Writer) error {
+	cluster, err := open(dir)
 	if errors.Is(err, local.ErrNoCluster) {
 		_, err = fmt.Fprintln(out, "no cluster is running")
 		return err
 	}
 	if err != nil {
+		return err
+	}
+	unlock, err := local.Lock(ctx, cluster.Dir())
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if cluster, err = open(dir); err != nil {
 		return err
 	}
 	ended := len(cluster.Processes())

@@ -19,6 +19,7 @@ const (
 
 type upOptions struct {
 	root     binaries.Root
+	dir      string
 	nodes    int
 	progress io.Writer // what is being done
 	out      io.Writer // the result
@@ -27,7 +28,7 @@ type upOptions struct {
 func up(ctx context.Context, o upOptions) error {
 	cluster, err := local.Start(ctx, local.Options{
 		Root:     o.root,
-		Dir:      o.root.Join(clusterDirectory),
+		Dir:      o.dir,
 		Nodes:    o.nodes,
 		Detached: true,
 		Log:      o.progress,

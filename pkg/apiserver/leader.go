@@ -100,7 +100,7 @@ func (t *term) run(leading context.Context) {
 	defer t.release()
 	ctx, stop := context.WithCancel(leading)
 	defer stop()
-	defer context.AfterFunc(t.lead, stop)()
+	defer context.AfterFunc(t.lead, stop)() //nolint:contextcheck // the term ends with either context
 	t.work(ctx)
 }
 

@@ -219,7 +219,9 @@ func TestRefusedSuspendOfWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	ns := env.Space(t)
 	ns.Create(harness.Sandbox("finished", harness.RunningOnce))
-	ns.Create(harness.Sandbox("expired", func(s *v1beta1.Sandbox) { s.Spec.ShutdownTime = ptr.To(metav1.NewTime(time.Now().Add(2 * time.Second))) }))
+	ns.Create(harness.Sandbox("expired", func(s *v1beta1.Sandbox) {
+		s.Spec.ShutdownTime = ptr.To(metav1.NewTime(time.Now().Add(2 * time.Second)))
+	}))
 	ns.WaitReady("finished")
 	ns.EndPod("finished", 0)
 	ns.WaitConditions("finished", "Finished=True/PodSucceeded", "Ready=False/PodSucceeded")

@@ -64,6 +64,8 @@ func applyServing(o options.Completed, generic *genericapiserver.RecommendedConf
 	}
 	// Writes to the cluster are bounded by its priority and fairness, not here.
 	generic.ClientConfig.QPS = -1
+	// Warnings about a dry-run Pod concern the user who gets the answer, not our log.
+	generic.ClientConfig.WarningHandler = rest.NoWarnings{}
 	return nil
 }
 

@@ -46,8 +46,8 @@ func Ensure(ctx context.Context, root Root, out io.Writer, also ...string) error
 	}
 	begin := time.Now()
 	for i, b := range todo {
-		p := &progress{name: b.name, number: i + 1, of: len(todo), begin: begin}
-		if err := buildStamped(ctx, root, b, want[b.name], p, out); err != nil {
+		w := work{binary: b, progress: &progress{name: b.name, number: i + 1, of: len(todo), begin: begin}, reporter: reporter{out: out}}
+		if err := buildStamped(ctx, root, w, want[b.name]); err != nil {
 			return err
 		}
 	}
@@ -73,16 +73,23 @@ func wantedStamps(ctx context.Context, root Root) (map[string]string, error) {
 	return want, nil
 }
 
+// work is one binary to be built, and who hears of it.
+type work struct {
+	binary   binary
+	progress *progress
+	reporter reporter
+}
+
 // buildStamped takes the stamp away first: an interrupted build leaves none.
-func buildStamped(ctx context.Context, root Root, b binary, want string, p *progress, out io.Writer) error {
-	if err := os.RemoveAll(stampFile(root, b)); err != nil {
-		return fmt.Errorf("removing the stamp of bin/%s: %w", b.name, err)
+func buildStamped(ctx context.Context, root Root, w work, want string) error {
+	if err := os.RemoveAll(stampFile(root, w.binary)); err != nil {
+		return fmt.Errorf("removing the stamp of bin/%s: %w", w.binary.name, err)
 	}
-	if err := buildReported(ctx, root, b, p, reporter{out: out}); err != nil {
+	if err := buildReported(ctx, root, w); err != nil {
 		return err
 	}
-	if err := os.WriteFile(stampFile(root, b), []byte(want), 0o644); err != nil {
-		return fmt.Errorf("stamping bin/%s: %w", b.name, err)
+	if err := os.WriteFile(stampFile(root, w.binary), []byte(want), 0o644); err != nil {
+		return fmt.Errorf("stamping bin/%s: %w", w.binary.name, err)
 	}
 	return nil
 }
@@ -92,27 +99,30 @@ func buildCheckout(ctx context.Context, root Root, out io.Writer, names []string
 	packages := map[string]string{SandboxAPIServer: "./cmd/sandbox-apiserver", ClusterProgram: "./hack/cluster"}
 	begin := time.Now()
 	for i, name := range names {
-		p := &progress{name: name, number: i + 1, of: len(names), begin: begin}
-		quiet := reporter{out: out, quiet: time.Second}
-		if err := buildReported(ctx, root, checkoutProgram(name, packages[name]), p, quiet); err != nil {
+		w := work{
+			binary:   checkoutProgram(name, packages[name]),
+			progress: &progress{name: name, number: i + 1, of: len(names), begin: begin},
+			reporter: reporter{out: out, quiet: time.Second},
+		}
+		if err := buildReported(ctx, root, w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func buildReported(ctx context.Context, root Root, b binary, p *progress, r reporter) error {
+func buildReported(ctx context.Context, root Root, w work) error {
 	reporting, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r.report(reporting, p)
+		w.reporter.report(reporting, w.progress)
 	}()
-	err := build(ctx, root, b, p)
+	err := build(ctx, root, w.binary, w.progress)
 	stop()
 	<-done
 	if err != nil {
-		return fmt.Errorf("building bin/%s: %w\n%s", b.name, err, p.failure())
+		return fmt.Errorf("building bin/%s: %w\n%s", w.binary.name, err, w.progress.failure())
 	}
 	return nil
 }

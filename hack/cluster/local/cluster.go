@@ -68,6 +68,12 @@ func Open(dir string) (*Cluster, error) {
 	return c, nil
 }
 
+// Lock waits until nobody starts or ends the cluster in dir, and keeps others from it
+// until unlock is called. Start takes it by itself.
+func Lock(ctx context.Context, dir string) (unlock func(), err error) {
+	return binaries.Lock(ctx, layout{dir: dir}.lock())
+}
+
 // Dir is the absolute path of everything that belongs to the cluster.
 func (c *Cluster) Dir() string { return c.paths.dir }
 

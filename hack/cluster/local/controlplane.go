@@ -121,11 +121,16 @@ func (p controlPlane) run(ctx context.Context, program, stdin string, args ...st
 	cmd := exec.CommandContext(ctx, p.root.Bin(program), args...)
 	cmd.Env = p.environment(os.Environ())
 	cmd.Stdin = strings.NewReader(stdin)
-	// Of its own group: a terminal's interrupt reaches it through us, in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Of its own group: a terminal's interrupt reaches it through us, in order. It dies
+	// with us: the guard could not know what it is still about to start.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
-	return cmd.CombinedOutput()
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) // the program's own complaints are about being ended
+	}
+	return out, err
 }
 
 // environment keeps the user's own kwok and kubectl settings out, and ours out of the

@@ -63,6 +63,8 @@ func kwokConfig(root binaries.Root, paths layout, ports []int) ([]byte, error) {
 			extraArgs(componentAPIServer, [][2]string{
 				// Never dialled: a loopback address would be refused, and a real one may not exist.
 				{"advertise-address", "192.0.2.1"},
+				// Apart from what kwok gives to Pods, which is the default of this.
+				{"service-cluster-ip-range", "10.96.0.0/16"},
 				{"requestheader-client-ca-file", paths.clusterCA()},
 				{"requestheader-allowed-names", "kwok-admin"},
 				{"requestheader-username-headers", "X-Remote-User"},

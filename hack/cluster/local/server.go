@@ -40,7 +40,7 @@ type Server struct {
 // the server is ready, its APIService Available, and kube-apiserver proxies to it. It
 // does nothing but wait when the process is running already.
 func (s *Server) Start(ctx context.Context) error {
-	if err := s.launch(); err != nil {
+	if err := s.Launch(); err != nil {
 		return err
 	}
 	return s.WaitAvailable(ctx)
@@ -48,9 +48,7 @@ func (s *Server) Start(ctx context.Context) error {
 
 // Launch starts the process and returns at once: the server may not be ready yet, and
 // kube-apiserver not have noticed. It does nothing when the process is running already.
-func (s *Server) Launch() error { return s.launch() }
-
-func (s *Server) launch() error {
+func (s *Server) Launch() error {
 	if s.Running() {
 		return nil
 	}

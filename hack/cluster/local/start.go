@@ -35,7 +35,7 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		return nil, fmt.Errorf("making the cluster's directory: %w", err)
 	}
 	paths := layout{dir: opts.Dir}
-	unlock, err := binaries.Lock(ctx, paths.lock())
+	unlock, err := Lock(ctx, opts.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -71,12 +71,9 @@ func (c *cluster) ask(ctx context.Context, pod *corev1.Pod) verdict {
 	if err != nil {
 		return couldNotAsk(err)
 	}
-	if known, ok := c.known(key); ok {
-		return known
-	}
 	answer := c.asking.DoChan(key, func() (any, error) {
-		// Somebody else may have asked between our look and this call.
-		if known, ok := c.known(key); ok {
+		// Looking here and not before leaves no gap in which two could ask.
+		if known, ok := c.verdicts.Get(key); ok {
 			return known, nil
 		}
 		found := c.dryRun(context.WithoutCancel(ctx), pod)
@@ -89,14 +86,6 @@ func (c *cluster) ask(ctx context.Context, pod *corev1.Pod) verdict {
 	case <-ctx.Done():
 		return couldNotAsk(context.Cause(ctx))
 	}
-}
-
-func (c *cluster) known(key string) (verdict, bool) {
-	found, ok := c.verdicts.Get(key)
-	if !ok {
-		return verdict{}, false
-	}
-	return found.(verdict), true
 }
 
 func (c *cluster) dryRun(ctx context.Context, pod *corev1.Pod) verdict {
@@ -160,7 +149,8 @@ func couldNotAsk(err error) verdict {
 	return doubt("spec.podTemplate: could not ask the cluster whether this is a valid Pod", err)
 }
 
-// doubt drops control characters, with which a warning header would be dropped.
+// doubt replaces what a warning header may not hold: control characters and,
+// as strings.Map does by itself, bytes that are no UTF-8.
 func doubt(what string, err error) verdict {
 	text := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -168,5 +158,5 @@ func doubt(what string, err error) verdict {
 		}
 		return r
 	}, what+": "+err.Error())
-	return verdict{doubt: strings.ToValidUTF8(text, "?")}
+	return verdict{doubt: text}
 }

@@ -5,6 +5,7 @@ package transaction
 import (
 	"context"
 	"errors"
+	"sort"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -123,10 +124,7 @@ func (r *replica) put(key string, size int) write {
 func TestLargestWriteIsAccepted(t *testing.T) {
 	r := newReplica(t, newEtcd(t), false)
 	first := r.put("first", maxBytes/2)
-	size := 0
-	for first.joinable(r.put("second", size+1)) == nil {
-		size += 1 + (maxBytes/2-size)/2048
-	}
+	size := sort.Search(maxBytes, func(n int) bool { return first.joinable(r.put("second", n+1)) != nil })
 	require.Greater(t, size, maxBytes/2-8<<10, "the limit is etcd's, less what frames the request")
 	j := &join{phase: committing, outer: first}
 	_, err := j.commit(t.Context(), r.put("second", size))

@@ -7,10 +7,6 @@ import (
 	"net"
 	"path/filepath"
 
-	serverstorage "k8s.io/apiserver/pkg/server/storage"
-
-	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apiserver"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/embeddedetcd"
 )
@@ -58,16 +54,5 @@ func (c *completed) completeEtcd() error {
 		c.EmbeddedEtcd = embedded
 		etcd.StorageConfig.Transport.ServerList = []string{embedded.Endpoint()}
 	}
-	codec, versioner, err := serverstorage.NewStorageCodec(serverstorage.StorageCodecConfig{
-		StorageMediaType:  etcd.DefaultStorageMediaType,
-		StorageSerializer: apiserver.Codecs,
-		StorageVersion:    v1beta1.SchemeGroupVersion,
-		MemoryVersion:     sandbox.SchemeGroupVersion,
-		Config:            etcd.StorageConfig,
-	})
-	if err != nil {
-		return fmt.Errorf("choosing the storage format: %w", err)
-	}
-	etcd.StorageConfig.Codec, etcd.StorageConfig.EncodeVersioner = codec, versioner
-	return nil
+	return apiserver.UseStorageCodec(etcd)
 }

@@ -11,8 +11,7 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
 )
 
-// Funcs has a function for each type with defaults. The defaults are written
-// out again, so that a changed default is noticed.
+// Funcs has a function for each type with defaults.
 func Funcs(serializer.CodecFactory) []any {
 	return []any{fillSandboxSpec, fillSandboxTemplateSpec, fillSandboxWarmPoolSpec, fillSandboxClaimSpec}
 }

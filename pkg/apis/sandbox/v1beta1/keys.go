@@ -27,6 +27,9 @@ const (
 	WarmPoolLabel = KeyPrefix + "warm-pool"
 	// TemplateLabel is the name of the template that a Sandbox was made from.
 	TemplateLabel = KeyPrefix + "template"
+	// TemplateHashLabel is a hash of what the template gave to a Sandbox when it
+	// was made. A Sandbox of a pool is stale when the template gives something else.
+	TemplateHashLabel = KeyPrefix + "template-hash"
 	// GatewayLabel, with the value "true", marks namespaces whose Pods may reach
 	// Sandboxes under the default network policy.
 	GatewayLabel = KeyPrefix + "gateway"
