@@ -65,6 +65,8 @@ go run ./hack/models-schema >"$work/schema.json"
 out=$work/generated
 applyconfiguration-gen --go-header-file "$header" --output-dir "$out/applyconfiguration" \
   --output-pkg "$generated/applyconfiguration" --openapi-schema "$work/schema.json" "$version"
+# The extractor of sandboxes/claim would have the name of that of SandboxClaims.
+sed -i 's/\bExtractSandboxClaim\b/ExtractSandboxClaimSubresource/' "$out/applyconfiguration/sandbox/v1beta1/sandbox.go"
 client-gen --go-header-file "$header" --output-dir "$out/clientset" --output-pkg "$generated/clientset" \
   --clientset-name versioned --apply-configuration-package "$generated/applyconfiguration" \
   --input-base "$module/pkg/apis" --input sandbox/v1beta1 --prefers-protobuf

@@ -4,7 +4,9 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -13,8 +15,11 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/render"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/clientset/versioned"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/warmindex"
 )
 
 // embedded is the part of a replica that is no server: the informers, which run
@@ -23,6 +28,9 @@ type embedded struct {
 	lock         resourcelock.Interface
 	dependencies controllers.Dependencies
 	controllers  []controllers.Controller
+	// index knows what can be claimed; feed keeps it in step with the caches.
+	index *warmindex.Sandboxes
+	feed  *warmindex.Feed
 }
 
 // newEmbedded reaches our own API over the loopback and Pods through kube.
@@ -44,7 +52,11 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, err
 		return nil, err
 	}
 	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain)
-	e := &embedded{lock: lock, dependencies: dependencies}
+	e := &embedded{lock: lock, dependencies: dependencies, index: warmindex.New[*v1beta1.Sandbox](warmindex.Options{Replica: extra.LeaderElection.Identity})}
+	e.feed = warmindex.NewFeed(warmindex.FeedOptions{Index: e.index, Hash: render.TemplateHash})
+	if err := e.feed.Attach(claimSources(dependencies)); err != nil {
+		return nil, err
+	}
 	for _, descriptor := range controllers.Descriptors() {
 		e.controllers = append(e.controllers, descriptor.New(dependencies, descriptor.Workers))
 	}
@@ -61,9 +73,23 @@ func (e *embedded) run(ctx context.Context) {
 }
 
 func (e *embedded) cacheChecks() []healthz.HealthChecker {
-	var checks []healthz.HealthChecker
+	checks := []healthz.HealthChecker{healthz.NamedCheck("warm-index", func(*http.Request) error {
+		if !e.feed.HasSynced() {
+			return errors.New("the index of available Sandboxes has not synced yet")
+		}
+		return nil
+	})}
 	for name, informer := range e.dependencies.Caches() {
 		checks = append(checks, cacheCheck(name, informer))
 	}
 	return checks
+}
+
+// claimSources are the caches from which the index follows.
+func claimSources(d controllers.Dependencies) warmindex.Sources {
+	own := d.Own.Sandbox().V1beta1()
+	return warmindex.Sources{
+		Sandboxes: own.Sandboxes().Informer(), Pools: own.SandboxWarmPools().Informer(),
+		Templates: own.SandboxTemplates().Informer(), Claims: own.SandboxClaims().Informer(),
+	}
 }

@@ -5,13 +5,16 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/claim"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry"
 )
 
@@ -26,17 +29,22 @@ func (c CompletedConfig) New() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the generic server: %w", err)
 	}
+	embedded, err := newEmbedded(c.generic.LoopbackClientConfig, c.kube.ClientConfig, c.extra)
+	if err != nil {
+		return nil, err
+	}
 	storage, err := registry.NewStorage(registry.Options{
 		Typer: Scheme, Getter: c.generic.RESTOptionsGetter, MaxPoolReplicas: c.extra.MaxPoolReplicas,
+		Claims: claim.Options{
+			Index:     embedded.index,
+			Admission: chainAdmission{chain: c.kube.AdmissionControl, interfaces: admission.NewObjectInterfacesFromScheme(Scheme)},
+			Defaulter: Scheme, ClusterDomain: c.extra.ClusterDomain, Now: time.Now,
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	if err := installGroup(generic, storage); err != nil {
-		return nil, err
-	}
-	embedded, err := newEmbedded(c.generic.LoopbackClientConfig, c.kube.ClientConfig, c.extra)
-	if err != nil {
 		return nil, err
 	}
 	if err := addHooks(generic, embedded); err != nil {

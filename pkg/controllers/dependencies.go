@@ -69,6 +69,9 @@ func (d Dependencies) Start(ctx context.Context) error {
 func (d Dependencies) Caches() map[string]cache.SharedIndexInformer {
 	return map[string]cache.SharedIndexInformer{
 		"sandboxes":              d.Own.Sandbox().V1beta1().Sandboxes().Informer(),
+		"sandboxtemplates":       d.Own.Sandbox().V1beta1().SandboxTemplates().Informer(),
+		"sandboxwarmpools":       d.Own.Sandbox().V1beta1().SandboxWarmPools().Informer(),
+		"sandboxclaims":          d.Own.Sandbox().V1beta1().SandboxClaims().Informer(),
 		"pods":                   d.Children.Core().V1().Pods().Informer(),
 		"services":               d.Children.Core().V1().Services().Informer(),
 		"persistentvolumeclaims": d.Children.Core().V1().PersistentVolumeClaims().Informer(),

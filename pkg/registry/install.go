@@ -7,6 +7,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	"agents.x-k8s.io/sandbox-apiserver/pkg/claim"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/sandboxclaim"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/sandboxtemplate"
@@ -21,6 +22,8 @@ type Options struct {
 	Getter generic.RESTOptionsGetter
 	// MaxPoolReplicas bounds spec.replicas of every pool.
 	MaxPoolReplicas int32
+	// Claims is what claims need beside the stores, which are filled in here.
+	Claims claim.Options
 }
 
 // NewStorage opens every store and returns what is served under which name.
@@ -41,17 +44,22 @@ func NewStorage(o Options) (map[string]rest.Storage, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Claims.Claims, o.Claims.ClaimStatus = claims.Store, claims.Status.Store()
+	o.Claims.Sandboxes, o.Claims.Pools, o.Claims.Templates = sandboxes.ForClaims, pools.SandboxWarmPool, templates.SandboxTemplate
+	claimer := claim.New(o.Claims)
 	return map[string]rest.Storage{
 		"sandboxes":               sandboxes.Sandbox,
 		"sandboxes/status":        sandboxes.Status,
 		"sandboxes/suspend":       sandboxes.Suspend,
 		"sandboxes/resume":        sandboxes.Resume,
+		"sandboxes/claim":         sandbox.NewClaimREST(sandboxes, claimer),
 		"sandboxtemplates":        templates.SandboxTemplate,
 		"sandboxtemplates/status": templates.Status,
 		"sandboxwarmpools":        pools.SandboxWarmPool,
 		"sandboxwarmpools/status": pools.Status,
 		"sandboxwarmpools/scale":  pools.Scale,
-		"sandboxclaims":           claims.SandboxClaim,
+		"sandboxwarmpools/claim":  sandboxwarmpool.NewClaimREST(pools, claimer),
+		"sandboxclaims":           sandboxclaim.NewREST(claims, claimer),
 		"sandboxclaims/status":    claims.Status,
 	}, nil
 }

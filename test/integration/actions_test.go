@@ -85,7 +85,7 @@ func TestActionBodies(t *testing.T) {
 		"another name":             {harness.Request{Path: suspend, Body: `{"metadata":{"name":"other"}}`, ContentType: json}, 400, "other"},
 		"another kind":             {harness.Request{Path: resume, Body: options, ContentType: json}, 400, "SuspendOptions"},
 		"a Pod":                    {harness.Request{Path: suspend, Body: `{"apiVersion":"v1","kind":"Pod"}`, ContentType: json}, 400, "Pod"},
-		"no JSON":                  {harness.Request{Path: suspend, Body: "please", ContentType: json}, 400, "please"},
+		"no JSON":                  {harness.Request{Path: suspend, Body: "please", ContentType: json}, 400, "SuspendOptions"},
 		"an unknown field":         {harness.Request{Path: suspend + "?fieldValidation=Strict", Body: `{"force":true}`, ContentType: json}, 400, "force"},
 		"a dry run of no kind":     {harness.Request{Path: suspend + "?dryRun=Some", Body: "{}", ContentType: json}, 422, "dryRun"},
 		"an unknown Sandbox":       {harness.Request{Path: "sandboxes/nobody/suspend"}, 404, "nobody"},

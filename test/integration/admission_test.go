@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
@@ -46,7 +47,18 @@ func TestResourceQuota(t *testing.T) {
 		}
 		return value.String(), nil
 	}
-	ns.Eventually("the quota is counted", func() error { _, err := used(); return err })
+	// It learns of our resource up to 30 s after us, and looks at a quota again when it changes.
+	attempts := 0
+	ns.Eventually("the quota is counted", func() error {
+		_, err := used()
+		if err == nil {
+			return nil
+		}
+		attempts++
+		patch := fmt.Appendf(nil, `{"spec":{"hard":{"configmaps":"%d"}}}`, 1000+attempts)
+		_, patchErr := quotas.Patch(t.Context(), "few", types.MergePatchType, patch, metav1.PatchOptions{})
+		return errors.Join(err, patchErr)
+	})
 
 	// Our admission may see the counted quota later than we do.
 	ns.Eventually("the first Sandbox is accepted", func() error {
@@ -161,7 +173,7 @@ func TestHorizontalPodAutoscaler(t *testing.T) {
 	t.Parallel()
 	ns := env.Space(t)
 	poolOf(ns, "pool")
-	_, err := ns.Pools().Patch(t.Context(), "pool", "application/merge-patch+json", []byte(`{"spec":{"replicas":1}}`), metav1.PatchOptions{})
+	_, err := ns.Pools().Patch(t.Context(), "pool", types.MergePatchType, []byte(`{"spec":{"replicas":1}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
 	autoscaler := &autoscalingv2.HorizontalPodAutoscaler{
 		ObjectMeta: metav1.ObjectMeta{Name: "pool"},

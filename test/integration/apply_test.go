@@ -82,10 +82,8 @@ func TestManagedFields(t *testing.T) {
 	assert.NotContains(t, fieldsOf(written, "observer", "status"), "f:spec")
 
 	// A scale owns spec.replicas under its own name.
-	_, err = ns.Pools().Patch(t.Context(), "pool", types.MergePatchType, []byte(`{"spec":{"replicas":0}}`), metav1.PatchOptions{FieldManager: "scaler"}, "scale")
-	require.NoError(t, err)
-	_, err = ns.Pools().Patch(t.Context(), "pool", types.MergePatchType, []byte(`{"spec":{"replicas":1}}`), metav1.PatchOptions{FieldManager: "scaler"}, "scale")
-	require.NoError(t, err)
+	require.NoError(t, patchScale(ns, "pool", 0, "scaler"))
+	require.NoError(t, patchScale(ns, "pool", 1, "scaler"))
 	scaled, err := ns.Pools().Get(t.Context(), "pool", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Contains(t, fieldsOf(scaled, "scaler", "scale"), "f:replicas")

@@ -158,9 +158,8 @@ func TestRefusedReplicas(t *testing.T) {
 				_, err := ns.Pools().UpdateScale(ctx, "pool", scale, metav1.UpdateOptions{})
 				return err
 			},
-			"patch of the scale": func(ctx context.Context) error {
-				_, err := ns.Pools().Patch(ctx, "pool", types.MergePatchType, []byte(`{"spec":{"replicas":`+value+`}}`), metav1.PatchOptions{}, "scale")
-				return err
+			"patch of the scale": func(context.Context) error {
+				return patchScale(ns, "pool", int(replicas), "scaler")
 			},
 		} {
 			t.Run(how+" "+value, func(t *testing.T) {

@@ -80,14 +80,19 @@ func tableRow(t *testing.T, table string, columns []string) map[string]string {
 	lines := strings.Split(strings.TrimSpace(table), "\n")
 	require.Len(t, lines, 2, "%s", table)
 	require.Equal(t, columns, strings.Fields(lines[0]))
-	row := map[string]string{}
+	row, at := map[string]string{}, 0
+	begins := make([]int, 0, len(columns))
+	for _, column := range columns {
+		at += strings.Index(lines[0][at:], column)
+		begins = append(begins, at)
+	}
 	for i, column := range columns {
-		begin, end := strings.Index(lines[0], column), len(lines[1])
+		end := len(lines[1])
 		if i+1 < len(columns) {
-			end = min(end, strings.Index(lines[0], columns[i+1]))
+			end = min(end, begins[i+1])
 		}
-		if begin < end {
-			row[column] = strings.TrimSpace(lines[1][begin:end])
+		if begins[i] < end {
+			row[column] = strings.TrimSpace(lines[1][begins[i]:end])
 		}
 	}
 	return row

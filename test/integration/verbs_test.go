@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -248,8 +249,7 @@ func TestScale(t *testing.T) {
 	assert.EqualValues(t, 2, pool.Generation)
 
 	assert.Contains(t, ns.MustKubectl("", "scale", "swp/pool", "--replicas=2", "--current-replicas=1"), "scaled")
-	_, err = ns.Pools().Patch(t.Context(), "pool", types.MergePatchType, []byte(`{"spec":{"replicas":3}}`), metav1.PatchOptions{}, "scale")
-	require.NoError(t, err)
+	require.NoError(t, patchScale(ns, "pool", 3, "scaler"))
 	pool, err = ns.Pools().Get(t.Context(), "pool", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, ptr.To(int32(3)), pool.Spec.Replicas)
@@ -260,6 +260,39 @@ func TestScale(t *testing.T) {
 	assertRefused(t, err, conflict(string(stale.UID)))
 	_, err = ns.Pools().GetScale(t.Context(), "nobody", metav1.GetOptions{})
 	assertRefused(t, err, refusal{code: 404, says: []string{"nobody"}})
+}
+
+// patchScale needs a client that does not mind that the answer is of another kind.
+func patchScale(ns *harness.Space, name string, replicas int, manager string) error {
+	client := ns.Dynamic.Resource(v1beta1.SchemeGroupVersion.WithResource("sandboxwarmpools")).Namespace(ns.Name)
+	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
+	_, err := client.Patch(ns.T.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: manager}, "scale")
+	return err
+}
+
+// TestManyWritesAtOnce: nothing paces a client, and none of its writes is lost on the
+// way, though kube-apiserver sends them all over one connection and each name is
+// authorized by itself.
+func TestManyWritesAtOnce(t *testing.T) {
+	t.Parallel()
+	ns := env.Space(t)
+	user := ns.Name + "-editor"
+	bind(ns, user, "edit")
+	templates := env.As(t, user).SandboxV1beta1().SandboxTemplates(ns.Name)
+	const clients, each = 10, 50
+	var running sync.WaitGroup
+	for client := range clients {
+		running.Go(func() {
+			for i := range each {
+				_, err := templates.Create(t.Context(), harness.Template(fmt.Sprintf("t-%d-%d", client, i)), metav1.CreateOptions{})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	running.Wait()
+	list, err := ns.Templates().List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	assert.Len(t, list.Items, clients*each)
 }
 
 // TestDryRun counts revisions of etcd: a dry run makes none. Others write as well, so

@@ -106,8 +106,4 @@ func TestResourceVersionsOfReads(t *testing.T) {
 	got, err := ns.Templates().Get(t.Context(), "one", metav1.GetOptions{ResourceVersion: created.ResourceVersion})
 	require.NoError(t, err)
 	assert.Equal(t, created, got)
-	_, err = ns.Templates().List(t.Context(), metav1.ListOptions{ResourceVersion: "first", ResourceVersionMatch: metav1.ResourceVersionMatchExact})
-	assertRefused(t, err, refusal{code: 400, says: []string{"first"}})
-	_, err = ns.Templates().Watch(t.Context(), metav1.ListOptions{ResourceVersion: "first"})
-	assertRefused(t, err, refusal{code: 400, says: []string{"first"}})
 }

@@ -3,6 +3,7 @@
 package render
 
 import (
+	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -100,8 +101,6 @@ func withLabels(template, reserved map[string]string) map[string]string {
 			merged[key] = value
 		}
 	}
-	for key, value := range reserved {
-		merged[key] = value
-	}
+	maps.Copy(merged, reserved)
 	return merged
 }

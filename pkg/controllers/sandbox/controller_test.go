@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
@@ -119,6 +121,19 @@ func TestWhatHappensToChildrenIsNoticed(t *testing.T) {
 		require.NoError(t, core.Pods("team").Delete(h.Context(), "dev", metav1.DeleteOptions{}))
 		h.eventually("a new Pod", h.hasPod)
 	})
+}
+
+// The cache may learn of a node later than of the Pod that is bound to it.
+func TestLateNodeIsNoticed(t *testing.T) {
+	h := newHarness(t, newSandbox(), sharedService(), newPod(up))
+	h.kube.PrependReactor("get", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, newNode(corev1.ConditionUnknown), nil
+	})
+	h.start(t.Context())
+	defer h.term()()
+	h.eventually("not ready", func() bool { return h.ready() == "False/DependenciesNotReady" })
+	h.store(newNode(corev1.ConditionTrue))
+	h.eventually("ready", func() bool { return h.ready() == "True/DependenciesReady" })
 }
 
 func TestTombstonesCount(t *testing.T) {

@@ -41,6 +41,8 @@ type Storage struct {
 	// Suspend and Resume serve the actions of those names.
 	Suspend *SuspendREST
 	Resume  *ResumeREST
+	// ForClaims is the store under the strategy of claims.
+	ForClaims *genericregistry.Store
 }
 
 // NewStorage opens the store. The caller owns the getter.
@@ -62,10 +64,13 @@ func NewStorage(typer runtime.ObjectTyper, getter generic.RESTOptionsGetter) (*S
 	if err := store.CompleteWithOptions(options); err != nil {
 		return nil, fmt.Errorf("opening the store of sandboxes: %w", err)
 	}
+	forClaims := *store
+	forClaims.CreateStrategy, forClaims.UpdateStrategy = claimStrategy{main}, claimStrategy{main}
 	return &Storage{
-		Sandbox: &REST{store},
-		Status:  subresource.NewStatusREST(store, statusStrategy{main}),
-		Suspend: &SuspendREST{store: store},
-		Resume:  &ResumeREST{store: store},
+		ForClaims: &forClaims,
+		Sandbox:   &REST{store},
+		Status:    subresource.NewStatusREST(store, statusStrategy{main}),
+		Suspend:   &SuspendREST{store: store},
+		Resume:    &ResumeREST{store: store},
 	}, nil
 }

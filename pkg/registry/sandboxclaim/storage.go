@@ -3,14 +3,17 @@
 package sandboxclaim
 
 import (
+	"context"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/claim"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/subresource"
 )
 
@@ -21,9 +24,20 @@ var (
 	_ rest.StorageWithReadiness = &REST{}
 )
 
+// Claimer answers new claims; claim.Claimer is the one.
+type Claimer interface {
+	Claim(ctx context.Context, r claim.Request) (*sandbox.SandboxClaim, error)
+}
+
 // REST serves sandboxclaims.
 type REST struct {
 	*genericregistry.Store
+	claimer Claimer
+}
+
+// NewREST serves the storage; creates go to the claimer.
+func NewREST(storage *Storage, claimer Claimer) *REST {
+	return &REST{Store: storage.Store, claimer: claimer}
 }
 
 // ShortNames are what kubectl accepts for sandboxclaims.
@@ -32,10 +46,20 @@ func (*REST) ShortNames() []string { return []string{"sbc"} }
 // Categories puts sandboxclaims into kubectl get agents.
 func (*REST) Categories() []string { return []string{"agents"} }
 
-// Storage is everything that is served for sandboxclaims, over one store.
+// Create answers with the outcome: the claim is Bound already, and Ready if a
+// Sandbox of the pool was available.
+func (r *REST) Create(ctx context.Context, obj runtime.Object, admit rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+	answer, err := r.claimer.Claim(ctx, claim.Request{Claim: obj.(*sandbox.SandboxClaim), Admit: admit, Options: options})
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// Storage is what is stored of sandboxclaims, over one store.
 type Storage struct {
-	// SandboxClaim serves the resource itself.
-	SandboxClaim *REST
+	// Store holds the claims; creates through it need a launch, see package claim.
+	Store *genericregistry.Store
 	// Status serves the status subresource.
 	Status *subresource.StatusREST
 }
@@ -52,6 +76,7 @@ func NewStorage(typer runtime.ObjectTyper, getter generic.RESTOptionsGetter) (*S
 		CreateStrategy:            main,
 		UpdateStrategy:            main,
 		DeleteStrategy:            main,
+		BeginCreate:               begin,
 		ResetFieldsStrategy:       main,
 		TableConvertor:            table,
 	}
@@ -59,8 +84,10 @@ func NewStorage(typer runtime.ObjectTyper, getter generic.RESTOptionsGetter) (*S
 	if err := store.CompleteWithOptions(options); err != nil {
 		return nil, fmt.Errorf("opening the store of sandboxclaims: %w", err)
 	}
-	return &Storage{
-		SandboxClaim: &REST{store},
-		Status:       subresource.NewStatusREST(store, statusStrategy{main}),
-	}, nil
+	return &Storage{Store: store, Status: subresource.NewStatusREST(store, statusStrategy{main})}, nil
+}
+
+// begin lets the launch that answers the claim fill its status.
+func begin(ctx context.Context, obj runtime.Object, _ *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
+	return func(context.Context, bool) {}, claim.Begin(ctx, obj.(*sandbox.SandboxClaim))
 }

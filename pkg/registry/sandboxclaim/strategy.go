@@ -38,9 +38,8 @@ func (strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 }
 
 func (strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
-	claim := obj.(*sandbox.SandboxClaim)
-	claim.Generation = 1
-	claim.Status = sandbox.SandboxClaimStatus{}
+	// The status that a user sent has been replaced by then, see claim.Begin.
+	obj.(*sandbox.SandboxClaim).Generation = 1
 }
 
 func (strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {

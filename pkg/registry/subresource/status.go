@@ -41,6 +41,9 @@ func NewStatusREST(store *genericregistry.Store, strategy StatusStrategy) *Statu
 // New returns an empty object of the kind.
 func (r *StatusREST) New() runtime.Object { return r.store.New() }
 
+// Store is what the subresource updates through, for updates from inside the server.
+func (r *StatusREST) Store() *genericregistry.Store { return r.store }
+
 // Destroy leaves the storage to the store that it is shared with.
 func (r *StatusREST) Destroy() {}
 

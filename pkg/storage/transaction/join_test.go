@@ -144,6 +144,40 @@ func TestInnerMayTryTheNextObject(t *testing.T) {
 	assert.Equal(t, "claim", r.get(r.boxes, "free").Annotations[boundTo])
 }
 
+func TestOuterConflictEndsTheInnerCall(t *testing.T) {
+	r := newReplica(t, newEtcd(t), false)
+	r.create(r.claims, named("claim"))
+	r.create(r.boxes, named("box"))
+	r.create(r.boxes, named("next"))
+	kv := &counting{KV: r.etcd().KV}
+	r.etcd().KV = kv
+	inner := Inner{RequestInfo: info(boxes), Call: func(ctx context.Context) error {
+		for _, name := range []string{"box", "next"} {
+			_, err := r.update(ctx, name, bind("claim"))
+			assert.ErrorIs(t, err, errOuterLost)
+		}
+		return nil
+	}}
+	outcome, err := Join(serving(t.Context()), inner, func(ctx context.Context) error {
+		_, err := r.claims.Create(ctx, named("claim"), rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
+		return err
+	})
+	require.True(t, apierrors.IsAlreadyExists(err), "%v", err)
+	assert.Equal(t, NotCommitted, outcome)
+	assert.Equal(t, 1, kv.transactions, "what cannot succeed is not asked of etcd")
+}
+
+// counting counts transactions.
+type counting struct {
+	clientv3.KV
+	transactions int
+}
+
+func (c *counting) Txn(ctx context.Context) clientv3.Txn {
+	c.transactions++
+	return c.KV.Txn(ctx)
+}
+
 // refusal is a joined write that must leave etcd as it was.
 type refusal struct {
 	prepare func(*replica)

@@ -22,7 +22,6 @@ const (
 	etcdPrefix            = "/registry"
 	compactionInterval    = time.Minute
 	deleteWorkers         = 10
-	goawayChance          = 0.001
 	authorizedTTL         = 60 * time.Second
 	unauthorizedTTL       = 10 * time.Second
 	defaultClusterDomain  = "cluster.local"
@@ -66,7 +65,9 @@ func New() *Options {
 		MaxPoolReplicas: defaultMaxReplicas,
 		LeaseNamespace:  defaultLeaseNamespace,
 	}
-	o.Server.GoawayChance = goawayChance
+	// Not 0 would lose writes: what kube-apiserver has in flight when the GOAWAY comes it
+	// cannot send again, since it does not keep bodies, and its clients get a 503.
+	o.Server.GoawayChance = 0
 	o.Server.ShutdownSendRetryAfter = true
 	o.Server.ShutdownDelayDuration = apiserver.ShutdownDelay
 	o.Server.ShutdownWatchTerminationGracePeriod = apiserver.WatchGracePeriod

@@ -37,3 +37,14 @@ const (
 	ReasonPodStateUnknown      = "PodStateUnknown"
 	ReasonReconcilerError      = "ReconcilerError"
 )
+
+// Condition reasons of a claim. Its Ready condition says what that of its
+// Sandbox says, once it has one.
+const (
+	ReasonSandboxBound      = "SandboxBound"
+	ReasonWaitingForSandbox = "WaitingForSandbox"
+	ReasonSandboxStarting   = "SandboxStarting"
+	ReasonSandboxLost       = "SandboxLost"
+	ReasonPoolNotFound      = "PoolNotFound"
+	ReasonClaimExpired      = "ClaimExpired"
+)

@@ -10,6 +10,7 @@ import (
 // +genclient
 // +genclient:method=Suspend,verb=create,subresource=suspend,input=SuspendOptions,result=Sandbox
 // +genclient:method=Resume,verb=create,subresource=resume,input=ResumeOptions,result=Sandbox
+// +genclient:method=Claim,verb=create,subresource=claim,input=SandboxClaim,result=SandboxClaim
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
 // Sandbox is an isolated, stateful environment for one agent: at most one Pod,
@@ -33,7 +34,9 @@ type Sandbox struct {
 // SandboxSpec is the desired state of a Sandbox.
 type SandboxSpec struct {
 	// PodTemplate describes the Pod that runs while the Sandbox is Running. A
-	// change takes effect with the next Pod, not with the one that runs.
+	// PodTemplate describes the Pod that runs while the Sandbox is Running. Labels
+	// and annotations that are added or changed are put on the Pod that runs; a
+	// change of the spec takes effect with the next Pod.
 	PodTemplate PodTemplate `json:"podTemplate" protobuf:"bytes,1,opt,name=podTemplate"`
 
 	// VolumeClaimTemplates are disks of this Sandbox. Each becomes a

@@ -26,6 +26,20 @@ func ValidateSandboxUpdate(s, old *sandbox.Sandbox, now time.Time) field.ErrorLi
 	return append(errs, validateChangedSandbox(s, old, now)...)
 }
 
+// ValidateSandboxOfClaim checks a Sandbox that a claim makes: it has a claimRef.
+func ValidateSandboxOfClaim(s *sandbox.Sandbox, now time.Time) field.ErrorList {
+	return validateNewSandbox(s, now)
+}
+
+// ValidateSandboxClaimed checks what a claim makes of a Sandbox that nobody holds.
+func ValidateSandboxClaimed(s, old *sandbox.Sandbox, now time.Time) field.ErrorList {
+	errs := validateChangedSandbox(s, old, now)
+	if old.Spec.ClaimRef != nil {
+		errs = append(errs, forbidClaimRef(s.Spec.ClaimRef, old.Spec.ClaimRef)...)
+	}
+	return errs
+}
+
 // ValidateSandboxStatusUpdate checks what the controller reports.
 func ValidateSandboxStatusUpdate(s, old *sandbox.Sandbox) field.ErrorList {
 	errs := apivalidation.ValidateObjectMetaUpdate(&s.ObjectMeta, &old.ObjectMeta, metadataPath)

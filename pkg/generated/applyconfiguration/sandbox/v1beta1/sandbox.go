@@ -75,6 +75,12 @@ func ExtractSandbox(sandbox *sandboxv1beta1.Sandbox, fieldManager string) (*Sand
 	return ExtractSandboxFrom(sandbox, fieldManager, "")
 }
 
+// ExtractSandboxClaimSubresource extracts the applied configuration owned by fieldManager from
+// sandbox for the claim subresource.
+func ExtractSandboxClaimSubresource(sandbox *sandboxv1beta1.Sandbox, fieldManager string) (*SandboxApplyConfiguration, error) {
+	return ExtractSandboxFrom(sandbox, fieldManager, "claim")
+}
+
 // ExtractSandboxResume extracts the applied configuration owned by fieldManager from
 // sandbox for the resume subresource.
 func ExtractSandboxResume(sandbox *sandboxv1beta1.Sandbox, fieldManager string) (*SandboxApplyConfiguration, error) {

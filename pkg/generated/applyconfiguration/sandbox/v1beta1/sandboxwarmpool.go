@@ -74,6 +74,12 @@ func ExtractSandboxWarmPool(sandboxWarmPool *sandboxv1beta1.SandboxWarmPool, fie
 	return ExtractSandboxWarmPoolFrom(sandboxWarmPool, fieldManager, "")
 }
 
+// ExtractSandboxWarmPoolClaim extracts the applied configuration owned by fieldManager from
+// sandboxWarmPool for the claim subresource.
+func ExtractSandboxWarmPoolClaim(sandboxWarmPool *sandboxv1beta1.SandboxWarmPool, fieldManager string) (*SandboxWarmPoolApplyConfiguration, error) {
+	return ExtractSandboxWarmPoolFrom(sandboxWarmPool, fieldManager, "claim")
+}
+
 // ExtractSandboxWarmPoolScale extracts the applied configuration owned by fieldManager from
 // sandboxWarmPool for the scale subresource.
 func ExtractSandboxWarmPoolScale(sandboxWarmPool *sandboxv1beta1.SandboxWarmPool, fieldManager string) (*SandboxWarmPoolApplyConfiguration, error) {

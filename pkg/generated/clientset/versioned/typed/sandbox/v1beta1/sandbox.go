@@ -39,6 +39,7 @@ type SandboxInterface interface {
 	ApplyStatus(ctx context.Context, sandbox *applyconfigurationsandboxv1beta1.SandboxApplyConfiguration, opts v1.ApplyOptions) (result *sandboxv1beta1.Sandbox, err error)
 	Suspend(ctx context.Context, sandboxName string, suspendOptions *sandboxv1beta1.SuspendOptions, opts v1.CreateOptions) (*sandboxv1beta1.Sandbox, error)
 	Resume(ctx context.Context, sandboxName string, resumeOptions *sandboxv1beta1.ResumeOptions, opts v1.CreateOptions) (*sandboxv1beta1.Sandbox, error)
+	Claim(ctx context.Context, sandboxName string, sandboxClaim *sandboxv1beta1.SandboxClaim, opts v1.CreateOptions) (*sandboxv1beta1.SandboxClaim, error)
 
 	SandboxExpansion
 }
@@ -90,6 +91,22 @@ func (c *sandboxes) Resume(ctx context.Context, sandboxName string, resumeOption
 		SubResource("resume").
 		VersionedParams(&opts, scheme.ParameterCodec).
 		Body(resumeOptions).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Claim takes the representation of a sandboxClaim and creates it.  Returns the server's representation of the sandboxClaim, and an error, if there is any.
+func (c *sandboxes) Claim(ctx context.Context, sandboxName string, sandboxClaim *sandboxv1beta1.SandboxClaim, opts v1.CreateOptions) (result *sandboxv1beta1.SandboxClaim, err error) {
+	result = &sandboxv1beta1.SandboxClaim{}
+	err = c.GetClient().Post().
+		UseProtobufAsDefault().
+		Namespace(c.GetNamespace()).
+		Resource("sandboxes").
+		Name(sandboxName).
+		SubResource("claim").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(sandboxClaim).
 		Do(ctx).
 		Into(result)
 	return

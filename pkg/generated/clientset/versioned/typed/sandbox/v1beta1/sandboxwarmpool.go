@@ -40,6 +40,7 @@ type SandboxWarmPoolInterface interface {
 	ApplyStatus(ctx context.Context, sandboxWarmPool *applyconfigurationsandboxv1beta1.SandboxWarmPoolApplyConfiguration, opts v1.ApplyOptions) (result *sandboxv1beta1.SandboxWarmPool, err error)
 	GetScale(ctx context.Context, sandboxWarmPoolName string, options v1.GetOptions) (*autoscalingv1.Scale, error)
 	UpdateScale(ctx context.Context, sandboxWarmPoolName string, scale *autoscalingv1.Scale, opts v1.UpdateOptions) (*autoscalingv1.Scale, error)
+	Claim(ctx context.Context, sandboxWarmPoolName string, sandboxClaim *sandboxv1beta1.SandboxClaim, opts v1.CreateOptions) (*sandboxv1beta1.SandboxClaim, error)
 
 	SandboxWarmPoolExpansion
 }
@@ -90,6 +91,22 @@ func (c *sandboxWarmPools) UpdateScale(ctx context.Context, sandboxWarmPoolName 
 		SubResource("scale").
 		VersionedParams(&opts, scheme.ParameterCodec).
 		Body(scale).
+		Do(ctx).
+		Into(result)
+	return
+}
+
+// Claim takes the representation of a sandboxClaim and creates it.  Returns the server's representation of the sandboxClaim, and an error, if there is any.
+func (c *sandboxWarmPools) Claim(ctx context.Context, sandboxWarmPoolName string, sandboxClaim *sandboxv1beta1.SandboxClaim, opts v1.CreateOptions) (result *sandboxv1beta1.SandboxClaim, err error) {
+	result = &sandboxv1beta1.SandboxClaim{}
+	err = c.GetClient().Post().
+		UseProtobufAsDefault().
+		Namespace(c.GetNamespace()).
+		Resource("sandboxwarmpools").
+		Name(sandboxWarmPoolName).
+		SubResource("claim").
+		VersionedParams(&opts, scheme.ParameterCodec).
+		Body(sandboxClaim).
 		Do(ctx).
 		Into(result)
 	return

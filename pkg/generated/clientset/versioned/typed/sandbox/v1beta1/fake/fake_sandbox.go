@@ -63,3 +63,15 @@ func (c *fakeSandboxes) Resume(ctx context.Context, sandboxName string, resumeOp
 	}
 	return obj.(*v1beta1.Sandbox), err
 }
+
+// Claim takes the representation of a sandboxClaim and creates it.  Returns the server's representation of the sandboxClaim, and an error, if there is any.
+func (c *fakeSandboxes) Claim(ctx context.Context, sandboxName string, sandboxClaim *v1beta1.SandboxClaim, opts v1.CreateOptions) (result *v1beta1.SandboxClaim, err error) {
+	emptyResult := &v1beta1.SandboxClaim{}
+	obj, err := c.Fake.
+		Invokes(testing.NewCreateSubresourceActionWithOptions(c.Resource(), sandboxName, "claim", c.Namespace(), sandboxClaim, opts), emptyResult)
+
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1beta1.SandboxClaim), err
+}

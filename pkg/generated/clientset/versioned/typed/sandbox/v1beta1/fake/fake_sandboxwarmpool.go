@@ -66,3 +66,15 @@ func (c *fakeSandboxWarmPools) UpdateScale(ctx context.Context, sandboxWarmPoolN
 	}
 	return obj.(*autoscalingv1.Scale), err
 }
+
+// Claim takes the representation of a sandboxClaim and creates it.  Returns the server's representation of the sandboxClaim, and an error, if there is any.
+func (c *fakeSandboxWarmPools) Claim(ctx context.Context, sandboxWarmPoolName string, sandboxClaim *v1beta1.SandboxClaim, opts v1.CreateOptions) (result *v1beta1.SandboxClaim, err error) {
+	emptyResult := &v1beta1.SandboxClaim{}
+	obj, err := c.Fake.
+		Invokes(testing.NewCreateSubresourceActionWithOptions(c.Resource(), sandboxWarmPoolName, "claim", c.Namespace(), sandboxClaim, opts), emptyResult)
+
+	if obj == nil {
+		return emptyResult, err
+	}
+	return obj.(*v1beta1.SandboxClaim), err
+}

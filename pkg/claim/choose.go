@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package claim
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/warmindex"
+)
+
+// retryAfterSeconds is what a rejected client is told: about the time in which
+// a pool refills.
+const retryAfterSeconds = 1
+
+// choose decides how to answer: with a Sandbox that is available, or without.
+func (c *Claimer) choose(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
+	if r.Sandbox != "" {
+		return c.chooseVeryOne(r, pool)
+	}
+	if !forcesColdStart(r.Claim) {
+		if reservation, ok := c.Index.Reserve(poolKey(pool)); ok {
+			return newWarm(c, r, reservation)
+		}
+	}
+	return c.withoutWarm(ctx, r, pool)
+}
+
+// chooseVeryOne reserves the Sandbox that the URL names, or says why not.
+func (c *Claimer) chooseVeryOne(r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
+	if forcesColdStart(r.Claim) {
+		return nil, invalid(r.Claim, field.Forbidden(field.NewPath("spec"), "env and volumeClaimTemplates need a Sandbox of their own: claim from the pool instead"))
+	}
+	reservation, ok := c.Index.ReserveNamed(warmindex.Key{Namespace: pool.Namespace, Name: r.Sandbox})
+	if ok && reservation.Entry().Pool != poolKey(pool) {
+		reservation.Release()
+		ok = false
+	}
+	if !ok {
+		return nil, apierrors.NewConflict(sandbox.Resource("sandboxes"), r.Sandbox,
+			fmt.Errorf("it is not an available Sandbox of pool %q: it is claimed, not Ready, or made from another template", pool.Name))
+	}
+	return newWarm(c, r, reservation)
+}
+
+// withoutWarm answers a claim for which nothing is available.
+func (c *Claimer) withoutWarm(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
+	policy := r.Claim.Spec.OnEmptyPool
+	if forcesColdStart(r.Claim) && policy != sandbox.OnEmptyPoolColdStart {
+		return nil, invalid(r.Claim, field.Invalid(field.NewPath("spec", "onEmptyPool"), policy,
+			"env and volumeClaimTemplates always start a Sandbox cold: set ColdStart or leave them out"))
+	}
+	switch {
+	case r.Sandbox != "":
+		return nil, apierrors.NewConflict(sandbox.Resource("sandboxes"), r.Sandbox, errLost)
+	case policy == sandbox.OnEmptyPoolReject:
+		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("no Sandbox of pool %q is available and onEmptyPool is Reject: repeat the claim later", pool.Name), retryAfterSeconds)
+	case policy == sandbox.OnEmptyPoolWait:
+		return &waiting{pool: pool.Name, now: c.Now}, nil
+	}
+	return c.newCold(ctx, r, pool)
+}
+
+// forcesColdStart says whether a claim wants what no warm Sandbox can have.
+func forcesColdStart(claim *sandbox.SandboxClaim) bool {
+	return len(claim.Spec.Env) > 0 || len(claim.Spec.VolumeClaimTemplates) > 0
+}
+
+// pool reads the pool that a claim names.
+func (c *Claimer) pool(ctx context.Context, r Request) (*sandbox.SandboxWarmPool, error) {
+	name, path := r.Claim.Spec.WarmPoolRef.Name, field.NewPath("spec", "warmPoolRef", "name")
+	pool, err := latest[*sandbox.SandboxWarmPool](ctx, c.Pools, name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, invalid(r.Claim, field.NotFound(path, name))
+	case err != nil:
+		return nil, err
+	case pool.DeletionTimestamp != nil:
+		return nil, invalid(r.Claim, field.Invalid(path, name, "the pool is being deleted"))
+	}
+	return pool, nil
+}
+
+// template reads the template of a pool.
+func (c *Claimer) template(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (*sandbox.SandboxTemplate, error) {
+	name, path := pool.Spec.SandboxTemplateRef.Name, field.NewPath("spec", "warmPoolRef", "name")
+	template, err := latest[*sandbox.SandboxTemplate](ctx, c.Templates, name)
+	if apierrors.IsNotFound(err) {
+		return nil, invalid(r.Claim, field.Invalid(path, pool.Name, fmt.Sprintf("the template %q of the pool does not exist", name)))
+	}
+	return template, err
+}
+
+// latest reads from the watch cache, and from etcd what is not there yet. The
+// result may be shared with the cache: it must not be changed.
+func latest[T any](ctx context.Context, store rest.Getter, name string) (T, error) {
+	obj, err := store.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
+	if apierrors.IsNotFound(err) {
+		obj, err = store.Get(ctx, name, &metav1.GetOptions{})
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return obj.(T), nil
+}
+
+func invalid(claim *sandbox.SandboxClaim, errs ...*field.Error) error {
+	return apierrors.NewInvalid(sandbox.Kind("SandboxClaim"), claim.Name, errs)
+}
+
+func poolKey(pool *sandbox.SandboxWarmPool) warmindex.Key {
+	return warmindex.Key{Namespace: pool.Namespace, Name: pool.Name}
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package claim
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/util/dryrun"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/storage/transaction"
+)
+
+// maxRaces is how many Sandboxes a claim may lose to other replicas before it
+// starts a cold one.
+const maxRaces = 8
+
+// errLost says that the Sandbox went to somebody else: try another one.
+var errLost = errors.New("the Sandbox was claimed meanwhile")
+
+// Claimer answers claims. It is safe for concurrent use.
+type Claimer struct {
+	Options
+}
+
+// New returns a Claimer over the stores; nothing runs.
+func New(options Options) *Claimer {
+	registerMetrics()
+	return &Claimer{Options: options}
+}
+
+// Request is one claim as it came through a door.
+type Request struct {
+	// Claim is what was posted, defaulted and mutated. It is not changed.
+	Claim *sandbox.SandboxClaim
+	// Sandbox is the very one that is wanted; empty for any of the pool.
+	Sandbox string
+	// Admit runs validating admission on the claim.
+	Admit rest.ValidateObjectFunc
+	// Options of the create call; a dry run writes nothing.
+	Options *metav1.CreateOptions
+}
+
+// Claim answers a claim that must be new: a claim of its name is 409.
+func (c *Claimer) Claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, error) {
+	start := time.Now()
+	answer, how, err := c.claim(ctx, r)
+	observe(how, err, time.Since(start))
+	return answer, err
+}
+
+// ClaimOnce is Claim for a claim that was not posted to its own resource, so
+// its admission is run here. A claim of the same name and spec is answered as it
+// is: a client may repeat the call until it gets an answer. A claim that waits
+// is given a Sandbox if one is available by now.
+func (c *Claimer) ClaimOnce(ctx context.Context, r Request) (*sandbox.SandboxClaim, error) {
+	if r.Claim.Name != "" {
+		existing, err := c.existing(ctx, r)
+		if existing != nil || err != nil {
+			return existing, err
+		}
+	}
+	admitted, err := c.admit(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.Claim(ctx, admitted)
+	if !apierrors.IsAlreadyExists(err) {
+		return answer, err
+	}
+	// Another call of the same name was faster.
+	if existing, getErr := c.existing(ctx, r); existing != nil || getErr != nil {
+		return existing, getErr
+	}
+	return nil, err
+}
+
+// admit runs the admission of sandboxclaims on top of that of the action.
+func (c *Claimer) admit(ctx context.Context, r Request) (Request, error) {
+	r.Claim = r.Claim.DeepCopy()
+	validate, err := c.Admission.Admit(ctx, "sandboxclaims", r.Claim, dryrun.IsDryRun(r.Options.DryRun))
+	if err != nil {
+		return r, err
+	}
+	action := r.Admit
+	r.Admit = func(ctx context.Context, obj runtime.Object) error {
+		if err := action(ctx, obj); err != nil {
+			return err
+		}
+		return validate(ctx, obj)
+	}
+	return r, nil
+}
+
+func (c *Claimer) claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, how, error) {
+	pool, err := c.pool(ctx, r)
+	if err != nil {
+		return nil, refused, err
+	}
+	for range maxRaces {
+		launch, err := c.choose(ctx, r, pool)
+		if err != nil {
+			return nil, refused, err
+		}
+		answer, err := c.join(ctx, r, launch)
+		if !errors.Is(err, errLost) {
+			return answer, launch.how(), err
+		}
+		racesLost.Inc()
+	}
+	launch, err := c.withoutWarm(ctx, r, pool)
+	if err != nil {
+		return nil, refused, err
+	}
+	answer, err := c.join(ctx, r, launch)
+	return answer, launch.how(), err
+}
+
+// launch is one way to answer a claim.
+type launch interface {
+	// begin fills the status of the claim that is about to be stored. It may be
+	// called again with another name, and must not write.
+	begin(ctx context.Context, claim *sandbox.SandboxClaim) error
+	// bind makes the one write of the Sandbox.
+	bind(ctx context.Context) error
+	// end is called once, whatever came of it, and returns the error for the caller.
+	end(outcome transaction.Outcome, err error) error
+	how() how
+}
+
+// join stores the claim and lets the launch bind its Sandbox in the same transaction.
+func (c *Claimer) join(ctx context.Context, r Request, l launch) (*sandbox.SandboxClaim, error) {
+	var answer *sandbox.SandboxClaim
+	store := func(ctx context.Context) error {
+		obj, err := c.Claims.Create(withLaunch(ctx, l), r.Claim.DeepCopy(), r.Admit, r.Options)
+		if err == nil {
+			answer = obj.(*sandbox.SandboxClaim)
+		}
+		return err
+	}
+	return answer, c.together(ctx, l, store, dryrun.IsDryRun(r.Options.DryRun))
+}
+
+// together runs the outer write store and the launch's bind in one transaction,
+// or both without one for a dry run.
+func (c *Claimer) together(ctx context.Context, l launch, store func(context.Context) error, dryRun bool) error {
+	if _, alone := l.(*waiting); alone {
+		return l.end(transaction.NotCommitted, store(ctx))
+	}
+	inner := transaction.Inner{RequestInfo: sandboxRequest(ctx), Call: l.bind}
+	if dryRun {
+		return l.end(transaction.NotCommitted, transaction.Rehearse(ctx, inner, store))
+	}
+	return l.end(transaction.Join(ctx, inner, store))
+}
+
+// sandboxRequest describes the inner call, so that errors of the sandboxes
+// store do not speak of claims.
+func sandboxRequest(ctx context.Context) *request.RequestInfo {
+	return &request.RequestInfo{
+		IsResourceRequest: true, Verb: "update",
+		APIPrefix: "apis", APIGroup: sandbox.GroupName, APIVersion: v1beta1.SchemeGroupVersion.Version,
+		Namespace: request.NamespaceValue(ctx), Resource: "sandboxes",
+	}
+}
+
+type launchKey struct{}
+
+func withLaunch(ctx context.Context, l launch) context.Context {
+	return context.WithValue(ctx, launchKey{}, l)
+}
+
+// Begin is the BeginCreate hook of the claims store: it replaces the status
+// that the user sent by the one that the launch gives.
+func Begin(ctx context.Context, claim *sandbox.SandboxClaim) error {
+	claim.Status = sandbox.SandboxClaimStatus{}
+	if l, ok := ctx.Value(launchKey{}).(launch); ok {
+		return l.begin(ctx, claim)
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
+	"agents.x-k8s.io/sandbox-apiserver/test/harness"
+)
+
+func TestDeletionTakesEverythingAlong(t *testing.T) {
+	t.Parallel()
+	ns := env.Space(t)
+	ns.Create(harness.Sandbox("dev", harness.WithDisk("data"), harness.WithDisk("more"), harness.WithService))
+	ns.Create(harness.Sandbox("other", harness.WithDisk("data")))
+	ns.WaitReady("dev")
+	other := ns.WaitReady("other")
+	require.NoError(t, ns.Sandboxes().Delete(t.Context(), "dev", metav1.DeleteOptions{}))
+	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
+	assert.NoError(t, harness.Gone(ns.GetPod("dev")(t.Context())), "the Sandbox went before its Pod")
+	ns.WaitGone("the Service", ns.GetService("dev"))
+	ns.WaitGone("the disk", ns.GetDisk("data-dev"))
+	ns.WaitGone("the other disk", ns.GetDisk("more-dev"))
+	assert.NotEmpty(t, ns.Service(v1beta1.SharedServiceName).UID)
+	assert.Equal(t, other.Status, ns.Get("other").Status)
+	assert.NotEmpty(t, ns.Disk("data-other").UID)
+}
+
+// TestDeletionWaitsForThePod: the name is free only when its Pod has gone.
+func TestDeletionWaitsForThePod(t *testing.T) {
+	t.Parallel()
+	ns := env.Space(t)
+	ns.Create(harness.Sandbox("dev"))
+	ns.WaitReady("dev")
+	finalizers := func(value string) {
+		_, err := ns.Pods().Patch(t.Context(), "dev", types.MergePatchType, []byte(`{"metadata":{"finalizers":`+value+`}}`), metav1.PatchOptions{})
+		require.NoError(t, err)
+	}
+	finalizers(`["example.com/slow"]`)
+	require.NoError(t, ns.Sandboxes().Delete(t.Context(), "dev", metav1.DeleteOptions{}))
+	ns.Eventually("the Pod is being deleted", func() error {
+		if ns.Pod("dev").DeletionTimestamp == nil {
+			return fmt.Errorf("it is not")
+		}
+		return nil
+	})
+	ns.Always("the Sandbox waits for its Pod", time.Second, func() error { return ns.GetSandbox("dev")(t.Context()) })
+	_, err := ns.Sandboxes().Create(t.Context(), harness.Sandbox("dev"), metav1.CreateOptions{})
+	assert.True(t, apierrors.IsAlreadyExists(err), "%v", err)
+	finalizers("null")
+	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
+}
+
+// TestRetainedDisks: the next Sandbox of the name gets them, and nobody else does.
+func TestRetainedDisks(t *testing.T) {
+	t.Parallel()
+	ns := env.Space(t)
+	ns.Create(harness.Sandbox("dev", harness.WithDisk("data"), harness.RetainingDisks))
+	ns.WaitReady("dev")
+	disk := ns.Disk("data-dev")
+	require.NoError(t, ns.Sandboxes().Delete(t.Context(), "dev", metav1.DeleteOptions{}))
+	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
+	kept := ns.Disk("data-dev")
+	assert.Equal(t, disk.UID, kept.UID)
+	assert.Nil(t, kept.DeletionTimestamp)
+	assert.Equal(t, v1beta1.RetainedUID, kept.Labels[v1beta1.SandboxUIDLabel])
+
+	second := ns.Create(harness.Sandbox("dev", harness.WithDisk("data")))
+	ns.WaitReady("dev")
+	taken := ns.Disk("data-dev")
+	assert.Equal(t, disk.UID, taken.UID)
+	assert.Equal(t, string(second.UID), taken.Labels[v1beta1.SandboxUIDLabel])
+	require.NoError(t, ns.Sandboxes().Delete(t.Context(), "dev", metav1.DeleteOptions{}))
+	ns.WaitGone("the disk, which the second Sandbox does not retain", ns.GetDisk("data-dev"))
+}
+
+// TestOrphaning: kubectl promises that what a Sandbox made stays, and runs on.
+func TestOrphaning(t *testing.T) {
+	t.Parallel()
+	ns := env.Space(t)
+	ns.Create(harness.Sandbox("dev", harness.WithDisk("data"), harness.WithService))
+	ns.WaitReady("dev")
+	waitForCollector(ns)
+	pod, disk := ns.Pod("dev"), ns.Disk("data-dev")
+	ns.MustKubectl("", "delete", "sandbox/dev", "--cascade=orphan", "--wait=false")
+	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
+	ns.Always("Pod and disk stay", 3*time.Second, func() error {
+		if current := ns.Pod("dev"); current.UID != pod.UID || current.DeletionTimestamp != nil {
+			return fmt.Errorf("the Pod is %s, deleted %v", current.UID, current.DeletionTimestamp)
+		}
+		if current := ns.Disk("data-dev"); current.UID != disk.UID || current.DeletionTimestamp != nil {
+			return fmt.Errorf("the disk is %s, deleted %v", current.UID, current.DeletionTimestamp)
+		}
+		return nil
+	})
+	assert.Nil(t, metav1.GetControllerOf(ns.Pod("dev")))
+	assert.Equal(t, v1beta1.RetainedUID, ns.Disk("data-dev").Labels[v1beta1.SandboxUIDLabel])
+}
+
+func TestForegroundDeletion(t *testing.T) {
+	t.Parallel()
+	ns := env.Space(t)
+	ns.Create(harness.Sandbox("dev", harness.WithDisk("data"), harness.WithService))
+	ns.WaitReady("dev")
+	waitForCollector(ns)
+	ns.MustKubectl("", "delete", "sandbox/dev", "--cascade=foreground", "--wait=false")
+	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
+	assert.NoError(t, harness.Gone(ns.GetPod("dev")(t.Context())))
+	ns.WaitGone("the disk", ns.GetDisk("data-dev"))
+	ns.WaitGone("the Service", ns.GetService("dev"))
+}
+
+// waitForCollector returns once the garbage collector knows Sandboxes: it looks for new
+// kinds every 30 s. A ConfigMap owned by nothing but a Sandbox that is not there goes then.
+func waitForCollector(ns *harness.Space) {
+	ns.T.Helper()
+	maps := ns.Kube.CoreV1().ConfigMaps(ns.Name)
+	probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "collect-me", OwnerReferences: []metav1.OwnerReference{{
+		APIVersion: v1beta1.SchemeGroupVersion.String(), Kind: "Sandbox", Name: "nobody", UID: "11111111-2222-3333-4444-555555555555",
+	}}}}
+	_, err := maps.Create(ns.T.Context(), probe, metav1.CreateOptions{})
+	require.NoError(ns.T, err)
+	ns.WaitGone("a ConfigMap of no Sandbox", func(ctx context.Context) error {
+		_, err := maps.Get(ctx, "collect-me", metav1.GetOptions{})
+		return err
+	})
+}
+
+// TestNamespaceDeletion completes, whatever the Sandboxes in it are doing.
+func TestNamespaceDeletion(t *testing.T) {
+	t.Parallel()
+	ns := env.Space(t)
+	doomed := env.Space(t)
+	doomed.Create(harness.Sandbox("running", harness.WithDisk("data"), harness.WithService))
+	doomed.Create(harness.Sandbox("retaining", harness.WithDisk("data"), harness.RetainingDisks))
+	doomed.Create(harness.Sandbox("suspended", harness.Suspended, harness.WithDisk("data")))
+	doomed.Create(harness.Sandbox("finished", harness.RunningOnce))
+	doomed.Create(harness.Sandbox("stuck", func(s *v1beta1.Sandbox) { s.Spec.PodTemplate.Spec.NodeSelector = map[string]string{"no": "node"} }))
+	poolOf(doomed, "pool")
+	require.NoError(t, create(doomed, harness.Claim("claim", "pool")))
+	doomed.WaitReady("running")
+	doomed.WaitReady("finished")
+	doomed.EndPod("finished", 1)
+	doomed.Create(harness.Sandbox("new"))
+
+	namespaces := ns.Kube.CoreV1().Namespaces()
+	require.NoError(t, namespaces.Delete(t.Context(), doomed.Name, metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}))
+	ns.Eventually("the namespace is gone", func() error {
+		namespace, err := namespaces.Get(t.Context(), doomed.Name, metav1.GetOptions{})
+		if err == nil {
+			return fmt.Errorf("conditions: %+v", namespace.Status.Conditions)
+		}
+		return harness.Gone(err)
+	})
+	left, err := ns.Client.SandboxV1beta1().Sandboxes("").List(t.Context(), metav1.ListOptions{FieldSelector: "metadata.namespace=" + doomed.Name})
+	require.NoError(t, err)
+	assert.Empty(t, left.Items)
+}
