@@ -74,7 +74,7 @@ func (w *warm) bind(ctx context.Context) error {
 	obj, _, err := w.Sandboxes.Update(ctx, w.drawn.Name, update, rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, allowCreate,
 		&metav1.UpdateOptions{DryRun: w.options.DryRun})
 	if err != nil {
-		w.lost = w.lost || apierrors.IsNotFound(err)
+		w.lost = w.lost || apierrors.IsNotFound(err) || apierrors.IsConflict(err)
 		return err
 	}
 	// A revision of etcd is always a number; 0 would only make the index ask again.

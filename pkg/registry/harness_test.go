@@ -5,6 +5,7 @@ package registry_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/client/v3/kubernetes"
@@ -23,8 +24,10 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/install"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/claim"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/storage/transaction"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/warmindex"
 )
 
 const (
@@ -37,7 +40,15 @@ type served struct {
 	*testing.T
 	etcd    *kubernetes.Client
 	storage map[string]rest.Storage
+	index   *warmindex.Sandboxes
 	ctx     context.Context
+}
+
+// admitAll is an admission chain without plugins.
+type admitAll struct{}
+
+func (admitAll) Admit(context.Context, string, claim.Object, bool) (rest.ValidateObjectFunc, error) {
+	return rest.ValidateAllObjectFunc, nil
 }
 
 func serve(t *testing.T) *served {
@@ -58,8 +69,10 @@ func serve(t *testing.T) *served {
 	options.StorageConfig.Codec, options.StorageConfig.EncodeVersioner = codec, versioner
 	getter := options.CreateRESTOptionsGetter(&genericoptions.SimpleStorageFactory{StorageConfig: options.StorageConfig}, nil)
 	cached := func(schema.GroupResource) bool { return true }
+	index := warmindex.New[*v1beta1.Sandbox](warmindex.Options{})
 	storage, err := registry.NewStorage(registry.Options{
 		Typer: scheme, Getter: transaction.NewBackend().WrapRESTOptions(getter, cached), MaxPoolReplicas: maxPoolReplicas,
+		Claims: claim.Options{Index: index, Admission: admitAll{}, Defaulter: scheme, ClusterDomain: "cluster.local", Now: time.Now},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -67,7 +80,7 @@ func serve(t *testing.T) *served {
 			s.Destroy()
 		}
 	})
-	return &served{T: t, etcd: etcd, storage: storage, ctx: request.WithNamespace(t.Context(), namespace)}
+	return &served{T: t, etcd: etcd, storage: storage, index: index, ctx: request.WithNamespace(t.Context(), namespace)}
 }
 
 // on is the context of a request for a resource.
