@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/component-base/metrics/legacyregistry"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers"
@@ -53,6 +54,8 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, err
 	}
 	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain)
 	e := &embedded{lock: lock, dependencies: dependencies, index: warmindex.New[*v1beta1.Sandbox](warmindex.Options{Replica: extra.LeaderElection.Identity})}
+	// Another server of this process may have registered its index before.
+	_ = legacyregistry.CustomRegister(warmindex.NewCollector(e.index))
 	e.feed = warmindex.NewFeed(warmindex.FeedOptions{Index: e.index, Hash: render.TemplateHash})
 	if err := e.feed.Attach(claimSources(dependencies)); err != nil {
 		return nil, err

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/render"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/warmindex"
 )
 
@@ -24,12 +26,45 @@ func (c *Claimer) choose(ctx context.Context, r Request, pool *sandbox.SandboxWa
 	if r.Sandbox != "" {
 		return c.chooseVeryOne(r, pool)
 	}
-	if !forcesColdStart(r.Claim) {
-		if reservation, ok := c.Index.Reserve(poolKey(pool)); ok {
-			return newWarm(c, r, reservation)
-		}
+	if forcesColdStart(r.Claim) {
+		return c.withoutWarm(ctx, r, pool)
 	}
-	return c.withoutWarm(ctx, r, pool)
+	for {
+		reserved, ok := c.Index.Reserve(poolKey(pool))
+		if !ok {
+			return c.withoutWarm(ctx, r, pool)
+		}
+		stale, err := c.stale(ctx, pool, reserved)
+		if err != nil {
+			reserved.Release()
+			return nil, err
+		}
+		if !stale {
+			return newWarm(c, r, reserved)
+		}
+		reserved.Lost()
+	}
+}
+
+// stale asks etcd whether the Sandbox was made from an earlier template, where
+// the pool promises that no such Sandbox is given away. The index knows a moment
+// later than etcd.
+func (c *Claimer) stale(ctx context.Context, pool *sandbox.SandboxWarmPool, reserved reservation) (bool, error) {
+	if pool.Spec.UpdateStrategy.Type != sandbox.RecreateStrategy {
+		return false, nil
+	}
+	obj, err := c.Templates.Get(ctx, pool.Spec.SandboxTemplateRef.Name, &metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	template := &v1beta1.SandboxTemplate{}
+	if err := v1beta1.Convert_sandbox_SandboxTemplate_To_v1beta1_SandboxTemplate(obj.(*sandbox.SandboxTemplate), template, nil); err != nil {
+		return false, apierrors.NewInternalError(err)
+	}
+	return reserved.Entry().Payload.Labels[v1beta1.TemplateHashLabel] != render.TemplateHash(template), nil
 }
 
 // chooseVeryOne reserves the Sandbox that the URL names, or says why not.

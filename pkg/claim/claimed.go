@@ -22,12 +22,14 @@ func available(sbx *sandbox.Sandbox) bool {
 		owner != nil && owner.Kind == "SandboxWarmPool" &&
 		sbx.Spec.OperatingMode == sandbox.SandboxRunning &&
 		ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == sbx.Generation &&
+		!meta.IsStatusConditionTrue(sbx.Status.Conditions, v1beta1.ConditionFinished) &&
 		len(sbx.Status.PodIPs) > 0
 }
 
-// sameAnswer says whether two versions of a Sandbox give a claim the same status.
+// sameAnswer says whether two versions of an available Sandbox are of the same
+// pool and give a claim the same status.
 func sameAnswer(a, b *sandbox.Sandbox) bool {
-	return a.UID == b.UID && slices.Equal(a.Status.PodIPs, b.Status.PodIPs) &&
+	return a.UID == b.UID && metav1.GetControllerOf(a).UID == metav1.GetControllerOf(b).UID && slices.Equal(a.Status.PodIPs, b.Status.PodIPs) &&
 		a.Status.ServiceFQDN == b.Status.ServiceFQDN && a.Status.NodeName == b.Status.NodeName
 }
 

@@ -213,7 +213,7 @@ func TestLostRacesDoNotReachTheClient(t *testing.T) {
 		"sandboxes": {
 			"asleep":  func(o *sandbox.Sandbox) { o.Spec.OperatingMode = sandbox.SandboxSuspended },
 			"touched": func(o *sandbox.Sandbox) { o.Annotations = map[string]string{"a": "b"} },
-			"taken":   func(o *sandbox.Sandbox) { o.OwnerReferences = nil },
+			"taken":   func(o *sandbox.Sandbox) { o.OwnerReferences[0].UID = "another pool" },
 		},
 		"sandboxes/status": {"moved": func(o *sandbox.Sandbox) { o.Status.PodIPs = []string{"10.0.0.8"} }},
 	} {
@@ -231,6 +231,16 @@ func TestLostRacesDoNotReachTheClient(t *testing.T) {
 	next, err := s.claim("sandboxclaims", "", newClaim("next"))
 	require.NoError(t, err)
 	assert.Equal(t, sandbox.LaunchCold, next.Status.Sandbox.LaunchType)
+}
+
+func TestClaimOfARecreatedPoolNeverGetsAnOldTemplate(t *testing.T) {
+	s := withPool(t)
+	_, err := update(s, "sandboxwarmpools", "python", func(p *sandbox.SandboxWarmPool) { p.Spec.UpdateStrategy.Type = sandbox.RecreateStrategy })
+	require.NoError(t, err)
+	s.warm("old")
+	answer, err := s.claim("sandboxclaims", "", newClaim("mine"))
+	require.NoError(t, err)
+	assert.Equal(t, sandbox.LaunchCold, answer.Status.Sandbox.LaunchType, "the member has no hash, so it is of no current template")
 }
 
 func TestClaimsAreRefused(t *testing.T) {

@@ -21,59 +21,63 @@ func sized(count int) (*Index[string], []Entry[string]) {
 	return index, entries
 }
 
-func eachSize(b *testing.B, bench func(b *testing.B, index *Index[string], entries []Entry[string])) {
-	for _, size := range []int{10, 1_000, 100_000} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			index, entries := sized(size)
-			b.ReportAllocs()
-			bench(b, index, entries)
-		})
-	}
-}
+var sizes = []int{10, 1_000, 100_000}
 
 func BenchmarkReserveRelease(b *testing.B) {
-	eachSize(b, func(b *testing.B, index *Index[string], _ []Entry[string]) {
-		for b.Loop() {
-			r, _ := index.Reserve(blue)
-			r.Release()
-		}
-	})
-}
-
-// A whole life: drawn, confirmed, the watch shows the commit, a new Sandbox becomes available.
-func BenchmarkClaimAndReplenish(b *testing.B) {
-	eachSize(b, func(b *testing.B, index *Index[string], _ []Entry[string]) {
-		revision := uint64(1)
-		for b.Loop() {
-			r, _ := index.Reserve(blue)
-			next := r.Entry()
-			revision++
-			r.Confirm(revision)
-			index.Remove(next.Key, revision)
-			revision++
-			next.Revision, next.Created = revision, next.Created.Add(time.Minute)
-			index.Put(next)
-		}
-	})
-}
-
-// A status update of a Sandbox that stays available.
-func BenchmarkPut(b *testing.B) {
-	eachSize(b, func(b *testing.B, index *Index[string], entries []Entry[string]) {
-		for n := 0; b.Loop(); n++ {
-			index.Put(entries[n%len(entries)])
-		}
-	})
-}
-
-func BenchmarkReserveReleaseParallel(b *testing.B) {
-	eachSize(b, func(b *testing.B, index *Index[string], _ []Entry[string]) {
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
+	for _, size := range sizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			index, _ := sized(size)
+			b.ReportAllocs()
+			for b.Loop() {
 				r, _ := index.Reserve(blue)
 				r.Release()
 			}
 		})
+	}
+}
+
+// A whole life: drawn, confirmed, the watch shows the commit, a new Sandbox becomes available.
+func BenchmarkClaimAndReplenish(b *testing.B) {
+	for _, size := range sizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			index, _ := sized(size)
+			revision := uint64(1)
+			b.ReportAllocs()
+			for b.Loop() {
+				r, _ := index.Reserve(blue)
+				next := r.Entry()
+				revision++
+				r.Confirm(revision)
+				index.Remove(next.Key, revision)
+				revision++
+				next.Revision, next.Created = revision, next.Created.Add(time.Minute)
+				index.Put(next)
+			}
+		})
+	}
+}
+
+// A status update of a Sandbox that stays available.
+func BenchmarkPut(b *testing.B) {
+	for _, size := range sizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			index, entries := sized(size)
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				index.Put(entries[n%len(entries)])
+			}
+		})
+	}
+}
+
+func BenchmarkReserveReleaseParallel(b *testing.B) {
+	index, _ := sized(1000)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r, _ := index.Reserve(blue)
+			r.Release()
+		}
 	})
 }
 

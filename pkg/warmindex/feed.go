@@ -264,7 +264,7 @@ func templateOf(pool *v1beta1.SandboxWarmPool) Key {
 }
 
 // Waits says whether the claim is stored, unbound, and in line at its pool. One that expired is not, or it would keep a
-// Sandbox from others for ever.
+// Sandbox from others for ever. The Feed asks when the claim changes, which its expiry does.
 func Waits(claim *v1beta1.SandboxClaim, now time.Time) bool {
 	return claim.Spec.OnEmptyPool == v1beta1.OnEmptyPoolWait &&
 		claim.Status.Sandbox == nil &&

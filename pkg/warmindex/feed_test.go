@@ -354,7 +354,7 @@ func (f *Feed) offers() (offers map[Key]map[Key]string, waiting map[Key]int) {
 
 // In whatever order the four kinds come, change and go, what is offered follows from the objects as last seen.
 func TestTheFeedOffersWhatTheObjectsSay(t *testing.T) {
-	eachSequence(t, func(t *testing.T, random *rand.Rand) {
+	for random := range eachSequence(t) {
 		feed := newTestFeed()
 		w := &world{
 			random: random, sandboxes: map[Key]*v1beta1.Sandbox{}, pools: map[Key]*v1beta1.SandboxWarmPool{},
@@ -380,5 +380,5 @@ func TestTheFeedOffersWhatTheObjectsSay(t *testing.T) {
 		assert.Empty(t, feed.Index.pools)
 		assert.Empty(t, feed.members.members)
 		assert.Empty(t, feed.pools.group)
-	})
+	}
 }

@@ -81,6 +81,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 
 func TestTheFeedFollowsInformers(t *testing.T) {
 	c, feed := newCluster(), newTestFeed()
+	assert.False(t, feed.HasSynced(), "it sees nothing yet")
 	require.NoError(t, feed.Attach(c.sources))
 	assert.False(t, feed.HasSynced())
 	for n := range 10 {

@@ -42,12 +42,12 @@ func order(replica string, entries []Entry[string]) []Entry[string] {
 }
 
 func TestWithoutAnIdentityTheOldestComesFirst(t *testing.T) {
-	eachSequence(t, func(t *testing.T, random *rand.Rand) {
+	for random := range eachSequence(t) {
 		entries := members(random, 1+random.IntN(60), 100*time.Hour)
 		offered := order("", entries)
 		slices.SortFunc(entries, func(a, b Entry[string]) int { return a.Created.Compare(b.Created) })
 		assert.Equal(t, entries, offered)
-	})
+	}
 }
 
 func TestTheOrderIsTheSameAfterARebuild(t *testing.T) {
@@ -64,14 +64,14 @@ func TestTheOrderIsTheSameAfterARebuild(t *testing.T) {
 }
 
 func TestNoSandboxIsPassedOverForAMuchYoungerOne(t *testing.T) {
-	eachSequence(t, func(t *testing.T, random *rand.Rand) {
+	for random := range eachSequence(t) {
 		offered := order("sandbox-apiserver-0", members(random, 60, 10*spread))
 		for n, first := range offered {
 			for _, passed := range offered[n+1:] {
 				assert.LessOrEqual(t, first.Created.Sub(passed.Created), spread)
 			}
 		}
-	})
+	}
 }
 
 // Replicas that all pick at the same moment meet about as often as chance makes them, 1 in the number of Sandboxes, though

@@ -4,6 +4,7 @@ package warmindex
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -17,12 +18,19 @@ import (
 // sequences is how many random sequences a property is checked with. Each has its number for a seed.
 const sequences = 300
 
-func eachSequence(t *testing.T, check func(t *testing.T, random *rand.Rand)) {
+func eachSequence(t *testing.T) iter.Seq[*rand.Rand] {
 	t.Helper()
-	for seed := range uint64(sequences) {
-		check(t, rand.New(rand.NewPCG(seed, 0)))
-		if t.Failed() {
-			t.Fatalf("with seed %d", seed)
+	return func(yield func(*rand.Rand) bool) {
+		var seed uint64
+		defer func() {
+			if t.Failed() {
+				t.Logf("with seed %d", seed)
+			}
+		}()
+		for ; seed < sequences; seed++ {
+			if !yield(rand.New(rand.NewPCG(seed, 0))) || t.Failed() {
+				return
+			}
 		}
 	}
 }
@@ -189,7 +197,7 @@ func (r *replica) finish(e *etcd, pools []Key) map[Key]uint64 {
 // claimed it, and once all is quiet each offers exactly what is available, and remembers nothing else.
 func TestReplicasAgreeWithEtcdInTheEnd(t *testing.T) {
 	pools := []Key{blue, green}
-	eachSequence(t, func(t *testing.T, random *rand.Rand) {
+	for random := range eachSequence(t) {
 		e := &etcd{objects: map[Key]object{}}
 		replicas := []*replica{newReplica("0"), newReplica("1"), newReplica("2")}
 		for range 400 {
@@ -221,7 +229,7 @@ func TestReplicasAgreeWithEtcdInTheEnd(t *testing.T) {
 			}
 		}
 		checkQuiet(t, e, replicas, pools)
-	})
+	}
 }
 
 func claimedByAny(replicas []*replica, uid types.UID) bool {
@@ -252,7 +260,7 @@ func checkQuiet(t *testing.T, e *etcd, replicas []*replica, pools []Key) {
 
 // Alone, a replica never loses: what it claimed is not offered again however far the watch lags behind.
 func TestAReplicaNeverRacesWithItself(t *testing.T) {
-	eachSequence(t, func(t *testing.T, random *rand.Rand) {
+	for random := range eachSequence(t) {
 		e, r := &etcd{objects: map[Key]object{}}, newReplica("")
 		for range 400 {
 			switch what := random.IntN(5); {
@@ -269,7 +277,7 @@ func TestAReplicaNeverRacesWithItself(t *testing.T) {
 		}
 		r.finish(e, []Key{blue})
 		assert.Zero(t, r.lost)
-	})
+	}
 }
 
 // model says in the plainest way what an Index offers: the last word about each Sandbox, and all that ends have demanded.
@@ -294,7 +302,7 @@ func (m *model) offered(pool Key) []Entry[string] {
 }
 
 func TestIndexOffersWhatTheModelDoes(t *testing.T) {
-	eachSequence(t, func(t *testing.T, random *rand.Rand) {
+	for random := range eachSequence(t) {
 		index := New[string](Options{})
 		m := &model{map[Key]Entry[string]{}, map[Key]uint64{}, map[Key][]uint64{}, map[Key]bool{}, map[Key]int{}}
 		var held []Reservation[string]
@@ -307,7 +315,7 @@ func TestIndexOffersWhatTheModelDoes(t *testing.T) {
 			switch random.IntN(8) {
 			case 0, 1:
 				word := entry(key.Name, revision)
-				word.Pool, word.Created = pool, epoch.Add(time.Duration(random.Int64()%1e15)) //nolint:durationcheck // any time will do
+				word.Pool, word.Created = pool, epoch.Add(time.Duration(random.Int64()%1e15))
 				index.Put(word)
 				m.words[key], m.reached[key] = word, revision
 			case 2:
@@ -327,7 +335,7 @@ func TestIndexOffersWhatTheModelDoes(t *testing.T) {
 				require.Equal(t, len(m.offered(pool)), index.Len(pool))
 			}
 		}
-	})
+	}
 }
 
 type pick struct {
