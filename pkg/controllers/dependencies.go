@@ -75,6 +75,7 @@ func (d Dependencies) Caches() map[string]cache.SharedIndexInformer {
 		"pods":                   d.Children.Core().V1().Pods().Informer(),
 		"services":               d.Children.Core().V1().Services().Informer(),
 		"persistentvolumeclaims": d.Children.Core().V1().PersistentVolumeClaims().Informer(),
+		"networkpolicies":        d.Children.Networking().V1().NetworkPolicies().Informer(),
 		"nodes":                  d.Nodes.Core().V1().Nodes().Informer(),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/sandbox"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/template"
 )
 
 // Controller works while its replica leads.
@@ -29,20 +30,36 @@ type Descriptor struct {
 func Descriptors() []Descriptor {
 	return []Descriptor{
 		{Name: "sandbox", Workers: 16, New: newSandboxController},
+		{Name: "template", Workers: 4, New: newTemplateController},
 	}
 }
 
 func newSandboxController(d Dependencies, workers int) Controller {
 	return sandbox.New(sandbox.Options{
-		Sandboxes:       d.Sandboxes.SandboxV1beta1(),
-		SandboxInformer: d.Own.Sandbox().V1beta1().Sandboxes(),
+		Sandboxes:        d.Sandboxes.SandboxV1beta1(),
+		SandboxInformer:  d.Own.Sandbox().V1beta1().Sandboxes(),
+		Templates:        d.Sandboxes.SandboxV1beta1(),
+		TemplateInformer: d.Own.Sandbox().V1beta1().SandboxTemplates(),
+		Kube:             d.Cluster,
+		Pods:             d.Children.Core().V1().Pods(),
+		Services:         d.Children.Core().V1().Services(),
+		Disks:            d.Children.Core().V1().PersistentVolumeClaims(),
+		Nodes:            d.Nodes.Core().V1().Nodes(),
+		Events:           d.Recorder,
+		ClusterDomain:    d.ClusterDomain,
+		Workers:          workers,
+	})
+}
+
+func newTemplateController(d Dependencies, workers int) Controller {
+	return template.New(template.Options{
+		Own:             d.Sandboxes.SandboxV1beta1(),
+		Templates:       d.Own.Sandbox().V1beta1().SandboxTemplates(),
+		Sandboxes:       d.Own.Sandbox().V1beta1().Sandboxes(),
 		Kube:            d.Cluster,
 		Pods:            d.Children.Core().V1().Pods(),
-		Services:        d.Children.Core().V1().Services(),
-		Disks:           d.Children.Core().V1().PersistentVolumeClaims(),
-		Nodes:           d.Nodes.Core().V1().Nodes(),
+		NetworkPolicies: d.Children.Networking().V1().NetworkPolicies(),
 		Events:          d.Recorder,
-		ClusterDomain:   d.ClusterDomain,
 		Workers:         workers,
 	})
 }

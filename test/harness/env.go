@@ -43,23 +43,23 @@ func newEnv(cluster *local.Cluster) (*Env, error) {
 }
 
 // As returns a client of our group that is somebody else.
-func (e *Env) As(t testing.TB, user string) versioned.Interface {
-	t.Helper()
+func (e *Env) As(tb testing.TB, user string) versioned.Interface {
+	tb.Helper()
 	config := e.Cluster.RESTConfig()
 	config.Impersonate = rest.ImpersonationConfig{UserName: user}
 	client, err := versioned.NewForConfig(config)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return client
 }
 
 // Space returns a namespace of the test's own. It is deleted at the end, unless the
 // test has failed: then all that it holds is logged.
-func (e *Env) Space(t testing.TB) *Space {
-	t.Helper()
-	space := &Space{Env: e, T: t, Name: e.createNamespace(t)}
-	t.Cleanup(space.end)
+func (e *Env) Space(tb testing.TB) *Space {
+	tb.Helper()
+	space := &Space{Env: e, T: tb, Name: e.createNamespace(tb)}
+	tb.Cleanup(space.end)
 	space.Eventually("the ServiceAccount default exists", func() error {
-		_, err := e.Kube.CoreV1().ServiceAccounts(space.Name).Get(t.Context(), "default", metav1.GetOptions{})
+		_, err := e.Kube.CoreV1().ServiceAccounts(space.Name).Get(tb.Context(), "default", metav1.GetOptions{})
 		return err
 	})
 	return space

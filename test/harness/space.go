@@ -31,12 +31,12 @@ type Space struct {
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-func (e *Env) createNamespace(t testing.TB) string {
-	t.Helper()
-	prefix := notInNames.ReplaceAllString(strings.ToLower(strings.TrimPrefix(t.Name(), "Test")), "-")
+func (e *Env) createNamespace(tb testing.TB) string {
+	tb.Helper()
+	prefix := notInNames.ReplaceAllString(strings.ToLower(strings.TrimPrefix(tb.Name(), "Test")), "-")
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix[:min(len(prefix), 50)] + "-"}}
-	created, err := e.Kube.CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{})
-	require.NoError(t, err)
+	created, err := e.Kube.CoreV1().Namespaces().Create(tb.Context(), namespace, metav1.CreateOptions{})
+	require.NoError(tb, err)
 	return created.Name
 }
 
@@ -54,9 +54,9 @@ func (s *Space) end() {
 }
 
 // For returns the same namespace for a subtest.
-func (s *Space) For(t testing.TB) *Space {
-	t.Helper()
-	return &Space{Env: s.Env, T: t, Name: s.Name}
+func (s *Space) For(tb testing.TB) *Space {
+	tb.Helper()
+	return &Space{Env: s.Env, T: tb, Name: s.Name}
 }
 
 // Sandboxes are those of the namespace.

@@ -26,27 +26,27 @@ const (
 	pollInterval = 100 * time.Millisecond
 )
 
-// Eventually polls until check finds nothing amiss, and fails t with what it found last.
-func Eventually(t testing.TB, what string, check func() error) {
-	t.Helper()
+// Eventually polls until check finds nothing amiss, and fails tb with what it found last.
+func Eventually(tb testing.TB, what string, check func() error) {
+	tb.Helper()
 	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), pollInterval, Timeout, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(tb.Context(), pollInterval, Timeout, true, func(context.Context) (bool, error) {
 		last = check()
 		return last == nil, nil
 	})
 	if err != nil {
-		t.Fatalf("waiting until %s: %v, last: %v", what, err, last)
+		tb.Fatalf("waiting until %s: %v, last: %v", what, err, last)
 	}
 }
 
-// Always polls for as long as it says and fails t with the first thing that check finds amiss.
-func Always(t testing.TB, what string, period time.Duration, check func() error) {
-	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), pollInterval, period, true, func(context.Context) (bool, error) {
+// Always polls for as long as it says and fails tb with the first thing that check finds amiss.
+func Always(tb testing.TB, what string, period time.Duration, check func() error) {
+	tb.Helper()
+	err := wait.PollUntilContextTimeout(tb.Context(), pollInterval, period, true, func(context.Context) (bool, error) {
 		return false, check()
 	})
-	if !wait.Interrupted(err) || t.Context().Err() != nil {
-		t.Fatalf("watching for %v that %s: %v", period, what, err)
+	if !wait.Interrupted(err) || tb.Context().Err() != nil {
+		tb.Fatalf("watching for %v that %s: %v", period, what, err)
 	}
 }
 
@@ -137,7 +137,7 @@ func Gone(err error) error {
 	}
 }
 
-// GetSandbox, GetPod, GetDisk and GetService are for WaitGone and Gone.
+// GetSandbox is for WaitGone and Gone.
 func (s *Space) GetSandbox(name string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := s.Sandboxes().Get(ctx, name, metav1.GetOptions{})

@@ -82,8 +82,8 @@ func TestManagedFields(t *testing.T) {
 	assert.NotContains(t, fieldsOf(written, "observer", "status"), "f:spec")
 
 	// A scale owns spec.replicas under its own name.
-	require.NoError(t, patchScale(ns, "pool", 0, "scaler"))
-	require.NoError(t, patchScale(ns, "pool", 1, "scaler"))
+	require.NoError(t, patchScale(t.Context(), ns, 0))
+	require.NoError(t, patchScale(t.Context(), ns, 1))
 	scaled, err := ns.Pools().Get(t.Context(), "pool", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Contains(t, fieldsOf(scaled, "scaler", "scale"), "f:replicas")

@@ -158,8 +158,8 @@ func TestRefusedReplicas(t *testing.T) {
 				_, err := ns.Pools().UpdateScale(ctx, "pool", scale, metav1.UpdateOptions{})
 				return err
 			},
-			"patch of the scale": func(context.Context) error {
-				return patchScale(ns, "pool", int(replicas), "scaler")
+			"patch of the scale": func(ctx context.Context) error {
+				return patchScale(ctx, ns, int(replicas))
 			},
 		} {
 			t.Run(how+" "+value, func(t *testing.T) {

@@ -3,14 +3,12 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -92,7 +90,7 @@ func TestOrphaning(t *testing.T) {
 	ns := env.Space(t)
 	ns.Create(harness.Sandbox("dev", harness.WithDisk("data"), harness.WithService))
 	ns.WaitReady("dev")
-	waitForCollector(ns)
+	ns.WaitForCollector()
 	pod, disk := ns.Pod("dev"), ns.Disk("data-dev")
 	ns.MustKubectl("", "delete", "sandbox/dev", "--cascade=orphan", "--wait=false")
 	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
@@ -114,28 +112,12 @@ func TestForegroundDeletion(t *testing.T) {
 	ns := env.Space(t)
 	ns.Create(harness.Sandbox("dev", harness.WithDisk("data"), harness.WithService))
 	ns.WaitReady("dev")
-	waitForCollector(ns)
+	ns.WaitForCollector()
 	ns.MustKubectl("", "delete", "sandbox/dev", "--cascade=foreground", "--wait=false")
 	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
 	assert.NoError(t, harness.Gone(ns.GetPod("dev")(t.Context())))
 	ns.WaitGone("the disk", ns.GetDisk("data-dev"))
 	ns.WaitGone("the Service", ns.GetService("dev"))
-}
-
-// waitForCollector returns once the garbage collector knows Sandboxes: it looks for new
-// kinds every 30 s. A ConfigMap owned by nothing but a Sandbox that is not there goes then.
-func waitForCollector(ns *harness.Space) {
-	ns.T.Helper()
-	maps := ns.Kube.CoreV1().ConfigMaps(ns.Name)
-	probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "collect-me", OwnerReferences: []metav1.OwnerReference{{
-		APIVersion: v1beta1.SchemeGroupVersion.String(), Kind: "Sandbox", Name: "nobody", UID: "11111111-2222-3333-4444-555555555555",
-	}}}}
-	_, err := maps.Create(ns.T.Context(), probe, metav1.CreateOptions{})
-	require.NoError(ns.T, err)
-	ns.WaitGone("a ConfigMap of no Sandbox", func(ctx context.Context) error {
-		_, err := maps.Get(ctx, "collect-me", metav1.GetOptions{})
-		return err
-	})
 }
 
 // TestNamespaceDeletion completes, whatever the Sandboxes in it are doing.

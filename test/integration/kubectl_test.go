@@ -52,7 +52,7 @@ func TestTables(t *testing.T) {
 	} {
 		t.Run(tc.resource+" "+tc.name, func(t *testing.T) {
 			ns := ns.For(t)
-			narrow := strings.SplitN(ns.MustKubectl("", "get", tc.resource), "\n", 2)[0]
+			narrow, _, _ := strings.Cut(ns.MustKubectl("", "get", tc.resource), "\n")
 			assert.Equal(t, tc.columns, strings.Fields(narrow))
 			row := tableRow(t, ns.MustKubectl("", "get", tc.resource, tc.name, "-o", "wide"), append(tc.columns, tc.wide...))
 			assert.Equal(t, tc.name, row["NAME"])

@@ -21,7 +21,7 @@ import (
 type foreign struct {
 	sandbox *v1beta1.Sandbox
 	make    func(*harness.Space) error
-	// read returns the object once it no longer changes by itself.
+	// read returns the object once it is what it is meant to become.
 	read func(*harness.Space) (any, error)
 	says string
 }
@@ -101,13 +101,13 @@ func TestForeignObjects(t *testing.T) {
 			t.Parallel()
 			ns := env.Space(t)
 			require.NoError(t, tc.make(ns))
-			ns.Eventually("the foreign object is settled", func() error { _, err := tc.read(ns); return err })
-			before := encode(t, ns, tc)
+			before := settled(ns, tc)
 			unchanged := func() error {
-				if after := encode(t, ns, tc); after != before {
-					return fmt.Errorf("it was\n%s\nand is\n%s", before, after)
+				after, err := encode(ns, tc)
+				if err == nil && after != before {
+					err = fmt.Errorf("it was\n%s\nand is\n%s", before, after)
 				}
-				return nil
+				return err
 			}
 
 			ns.Create(tc.sandbox)
@@ -127,13 +127,31 @@ func TestForeignObjects(t *testing.T) {
 	}
 }
 
-func encode(t *testing.T, ns *harness.Space, tc foreign) string {
-	t.Helper()
+// settled returns the object once those whose it is have not changed it for a while.
+func settled(ns *harness.Space, tc foreign) string {
+	ns.T.Helper()
+	const quiet = 2 * time.Second
+	last, since := "", time.Now()
+	ns.Eventually("the foreign object is settled", func() error {
+		current, err := encode(ns, tc)
+		if current != last {
+			last, since = current, time.Now()
+		}
+		if err == nil && time.Since(since) < quiet {
+			err = fmt.Errorf("it changed at %v", since)
+		}
+		return err
+	})
+	return last
+}
+
+func encode(ns *harness.Space, tc foreign) (string, error) {
 	object, err := tc.read(ns)
-	require.NoError(t, err)
+	if err != nil {
+		return "", err
+	}
 	raw, err := json.Marshal(object)
-	require.NoError(t, err)
-	return string(raw)
+	return string(raw), err
 }
 
 // TestForeignPodWhileSuspended: there is a Pod of that name, so it would be a lie to say

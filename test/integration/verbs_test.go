@@ -249,7 +249,7 @@ func TestScale(t *testing.T) {
 	assert.EqualValues(t, 2, pool.Generation)
 
 	assert.Contains(t, ns.MustKubectl("", "scale", "swp/pool", "--replicas=2", "--current-replicas=1"), "scaled")
-	require.NoError(t, patchScale(ns, "pool", 3, "scaler"))
+	require.NoError(t, patchScale(t.Context(), ns, 3))
 	pool, err = ns.Pools().Get(t.Context(), "pool", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, ptr.To(int32(3)), pool.Spec.Replicas)
@@ -262,11 +262,11 @@ func TestScale(t *testing.T) {
 	assertRefused(t, err, refusal{code: 404, says: []string{"nobody"}})
 }
 
-// patchScale needs a client that does not mind that the answer is of another kind.
-func patchScale(ns *harness.Space, name string, replicas int, manager string) error {
+// patchScale scales the pool "pool" as manager "scaler". It needs a client that does not mind that the answer is of another kind.
+func patchScale(ctx context.Context, ns *harness.Space, replicas int) error {
 	client := ns.Dynamic.Resource(v1beta1.SchemeGroupVersion.WithResource("sandboxwarmpools")).Namespace(ns.Name)
 	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
-	_, err := client.Patch(ns.T.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: manager}, "scale")
+	_, err := client.Patch(ctx, "pool", types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "scaler"}, "scale")
 	return err
 }
 
@@ -312,7 +312,7 @@ func TestDryRun(t *testing.T) {
 			before := stored(ns.For(t))
 			ns.For(t).Eventually("a dry run leaves the revision of etcd alone", func() error {
 				first := revision()
-				require.NoError(t, act(t.Context()))
+				require.NoError(t, act())
 				if last := revision(); last != first {
 					return fmt.Errorf("it went from %s to %s", first, last)
 				}
@@ -328,15 +328,15 @@ func TestDryRun(t *testing.T) {
 	assert.Equal(t, types.UID(ns.Pod("dev").Labels[v1beta1.SandboxUIDLabel]), sandbox.UID)
 }
 
-func dryRuns(ns *harness.Space) map[string]func(context.Context) error {
-	all := []string{metav1.DryRunAll}
-	return map[string]func(context.Context) error{
-		"create": func(ctx context.Context) error {
+func dryRuns(ns *harness.Space) map[string]func() error {
+	ctx, all := ns.T.Context(), []string{metav1.DryRunAll}
+	return map[string]func() error{
+		"create": func() error {
 			created, err := ns.Sandboxes().Create(ctx, harness.Sandbox("other"), metav1.CreateOptions{DryRun: all})
 			assert.Equal(ns.T, v1beta1.SandboxRunning, created.Spec.OperatingMode, "the answer is what would have been stored")
 			return err
 		},
-		"update": func(ctx context.Context) error {
+		"update": func() error {
 			sandbox, err := ns.Sandboxes().Get(ctx, "dev", metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -345,26 +345,26 @@ func dryRuns(ns *harness.Space) map[string]func(context.Context) error {
 			_, err = ns.Sandboxes().Update(ctx, sandbox, metav1.UpdateOptions{DryRun: all})
 			return err
 		},
-		"patch": func(ctx context.Context) error {
+		"patch": func() error {
 			_, err := ns.Sandboxes().Patch(ctx, "dev", types.MergePatchType, []byte(`{"spec":{"service":true}}`), metav1.PatchOptions{DryRun: all})
 			return err
 		},
-		"delete": func(ctx context.Context) error {
+		"delete": func() error {
 			return ns.Sandboxes().Delete(ctx, "dev", metav1.DeleteOptions{DryRun: all})
 		},
-		"deletecollection": func(ctx context.Context) error {
+		"deletecollection": func() error {
 			return ns.Sandboxes().DeleteCollection(ctx, metav1.DeleteOptions{DryRun: all}, metav1.ListOptions{})
 		},
-		"suspend": func(ctx context.Context) error {
+		"suspend": func() error {
 			sandbox, err := ns.Sandboxes().Suspend(ctx, "dev", &v1beta1.SuspendOptions{}, metav1.CreateOptions{DryRun: all})
 			assert.Equal(ns.T, v1beta1.SandboxSuspended, sandbox.Spec.OperatingMode, "the answer is what would have been stored")
 			return err
 		},
-		"resume": func(ctx context.Context) error {
+		"resume": func() error {
 			_, err := ns.Sandboxes().Resume(ctx, "dev", &v1beta1.ResumeOptions{}, metav1.CreateOptions{DryRun: all})
 			return err
 		},
-		"kubectl apply": func(context.Context) error {
+		"kubectl apply": func() error {
 			_, err := ns.Kubectl(manifest("other"), "apply", "--server-side", "--dry-run=server", "-f", "-")
 			return err
 		},

@@ -36,7 +36,7 @@ func TestWatch(t *testing.T) {
 	assertEvent(t, modified, watch.Modified, patched)
 	deleted := next(ns, watcher)
 	assert.Equal(t, watch.Deleted, deleted.Type)
-	assert.Greater(t, len(versionOf(deleted)), 0)
+	assert.NotEmpty(t, versionOf(deleted))
 
 	t.Run("resumed", func(t *testing.T) {
 		again, err := ns.Templates().Watch(t.Context(), metav1.ListOptions{ResourceVersion: versionOf(modified)})

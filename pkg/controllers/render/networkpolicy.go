@@ -3,6 +3,8 @@
 package render
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,8 +18,20 @@ import (
 // server's to keep. No Pod of the template is made before.
 const ConditionNetworkPolicyReady = "NetworkPolicyReady"
 
+const networkPolicyPrefix = "sandbox-template-"
+
 // NetworkPolicyName is the name of the NetworkPolicy of a template.
-func NetworkPolicyName(template string) string { return "sandbox-template-" + template }
+func NetworkPolicyName(template string) string { return networkPolicyPrefix + template }
+
+// NetworkPolicyTemplate is the name of the template whose NetworkPolicy would have
+// that name; empty if it is no such name.
+func NetworkPolicyTemplate(policy string) string {
+	template, _ := strings.CutPrefix(policy, networkPolicyPrefix)
+	if template == policy {
+		return ""
+	}
+	return template
+}
 
 // NetworkPolicy is what is kept for a template that is Managed. It selects the
 // Pods of the template by its name, whatever UID the template had when they were

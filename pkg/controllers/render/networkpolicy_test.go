@@ -40,6 +40,15 @@ func TestNetworkPolicyOfATemplate(t *testing.T) {
 	assert.Empty(t, utilvalidation.IsDNS1123Subdomain(NetworkPolicy(long).Name))
 }
 
+func TestNetworkPolicyNames(t *testing.T) {
+	for policy, template := range map[string]string{
+		NetworkPolicyName("python"): "python", "sandbox-template-": "", "python": "", "": "",
+		NetworkPolicyName("sandbox-template-x"): "sandbox-template-x",
+	} {
+		assert.Equal(t, template, NetworkPolicyTemplate(policy), policy)
+	}
+}
+
 func TestRulesOfTheTemplateAreTaken(t *testing.T) {
 	port := intstr.FromInt32(443)
 	template := newTemplate(func(t *v1beta1.SandboxTemplate) {

@@ -107,10 +107,10 @@ func prefix(pool string) string {
 // hold makes a claim the holder of a Sandbox, on warm and cold starts alike.
 func hold(sandbox *v1beta1.Sandbox, claim *v1beta1.SandboxClaim) field.ErrorList {
 	sandbox.Spec.ClaimRef = &v1beta1.SandboxClaimReference{Name: claim.Name, UID: claim.UID}
-	others := slices.DeleteFunc(sandbox.OwnerReferences, func(ref metav1.OwnerReference) bool {
+	sandbox.OwnerReferences = slices.DeleteFunc(sandbox.OwnerReferences, func(ref metav1.OwnerReference) bool {
 		return ptr.Deref(ref.Controller, false)
 	})
-	sandbox.OwnerReferences = append(others, *metav1.NewControllerRef(claim, v1beta1.SchemeGroupVersion.WithKind("SandboxClaim")))
+	sandbox.OwnerReferences = append(sandbox.OwnerReferences, *metav1.NewControllerRef(claim, v1beta1.SchemeGroupVersion.WithKind("SandboxClaim")))
 
 	extra, pod := &claim.Spec.AdditionalPodMetadata, &sandbox.Spec.PodTemplate.Metadata
 	path := field.NewPath("spec", "additionalPodMetadata")

@@ -26,11 +26,17 @@ const name = "sandbox"
 // Services included, and keeps the rest of the cluster out of memory.
 const ChildSelector = v1beta1.SandboxNameLabel
 
-// Options are what the controller works with. All but Clock is required.
+// Options are what the controller works with. All but Clock and what reads templates
+// is required.
 type Options struct {
 	// Sandboxes reads and writes Sandboxes: the loopback client.
 	Sandboxes       sandboxclient.SandboxesGetter
 	SandboxInformer sandboxinformers.SandboxInformer
+
+	// Templates and TemplateInformer read templates. Without, no Pod waits for the
+	// NetworkPolicy of its template, which nobody makes then either.
+	Templates        sandboxclient.SandboxTemplatesGetter
+	TemplateInformer sandboxinformers.SandboxTemplateInformer
 
 	// Kube reads and writes children in the main cluster.
 	Kube kubernetes.Interface
@@ -64,7 +70,7 @@ func New(options Options) *Controller {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
 	}
-	c := &Controller{Options: options, cached: cachedSource(options), live: liveSource(options.Kube)}
+	c := &Controller{Options: options, cached: cachedSource(options), live: liveSource(options)}
 	c.worker = worker.New(worker.Options{
 		Name:    name,
 		Sync:    c.sync,
@@ -103,11 +109,15 @@ func (c *Controller) seed() []worker.Key {
 }
 
 func (c *Controller) synced() []cache.DoneChecker {
-	return []cache.DoneChecker{
+	checkers := []cache.DoneChecker{
 		c.SandboxInformer.Informer().HasSyncedChecker(),
 		c.Pods.Informer().HasSyncedChecker(),
 		c.Services.Informer().HasSyncedChecker(),
 		c.Disks.Informer().HasSyncedChecker(),
 		c.Nodes.Informer().HasSyncedChecker(),
 	}
+	if c.TemplateInformer != nil {
+		checkers = append(checkers, c.TemplateInformer.Informer().HasSyncedChecker())
+	}
+	return checkers
 }

@@ -19,6 +19,8 @@
 //     was looked at, every patch the resourceVersion too;
 //   - a Pod that was lost is replaced and one that ended by itself is not: once
 //     Finished is True it stays, and status is the memory of it;
+//   - no Pod of a template is made before the condition NetworkPolicyReady of the
+//     template says so, for the spec that the template has now;
 //   - nothing depends on an event being seen: every term begins with all Sandboxes.
 //
 // It never writes a Sandbox's spec, and never deletes the shared Service.

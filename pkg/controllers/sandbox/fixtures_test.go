@@ -209,6 +209,8 @@ func see(objects ...any) observed {
 			seen.pod = o
 		case *corev1.Node:
 			seen.node = o
+		case *v1beta1.SandboxTemplate:
+			seen.template = o
 		case *corev1.PersistentVolumeClaim:
 			seen.disks[o.Name] = o
 		case *corev1.Service:

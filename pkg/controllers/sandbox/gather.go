@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/render"
@@ -23,6 +22,8 @@ type source struct {
 	service func(ctx context.Context, namespace, name string) (*corev1.Service, error)
 	disk    func(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error)
 	node    func(ctx context.Context, name string) (*corev1.Node, error)
+	// template is nil if templates have no say.
+	template func(ctx context.Context, namespace, name string) (*v1beta1.SandboxTemplate, error)
 }
 
 func cachedSource(o Options) source {
@@ -39,11 +40,12 @@ func cachedSource(o Options) source {
 		node: func(_ context.Context, name string) (*corev1.Node, error) {
 			return o.Nodes.Lister().Get(name)
 		},
+		template: templateSource(o),
 	}
 }
 
-func liveSource(kube kubernetes.Interface) source {
-	core := kube.CoreV1()
+func liveSource(o Options) source {
+	core := o.Kube.CoreV1()
 	return source{
 		live: true,
 		pod: func(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
@@ -58,6 +60,22 @@ func liveSource(kube kubernetes.Interface) source {
 		node: func(ctx context.Context, name string) (*corev1.Node, error) {
 			return core.Nodes().Get(ctx, name, metav1.GetOptions{})
 		},
+		template: templateSource(o),
+	}
+}
+
+// templateSource asks the cache first and believes it unless it has nothing: a
+// claim of a new template may have been faster than the cache.
+func templateSource(o Options) func(ctx context.Context, namespace, name string) (*v1beta1.SandboxTemplate, error) {
+	if o.TemplateInformer == nil {
+		return nil
+	}
+	return func(ctx context.Context, namespace, name string) (*v1beta1.SandboxTemplate, error) {
+		template, err := o.TemplateInformer.Lister().SandboxTemplates(namespace).Get(name)
+		if apierrors.IsNotFound(err) {
+			return o.Templates.SandboxTemplates(namespace).Get(ctx, name, metav1.GetOptions{})
+		}
+		return template, err
 	}
 }
 
@@ -85,7 +103,13 @@ func gather(ctx context.Context, from source, sandbox *v1beta1.Sandbox) (observe
 	if seen.pod, err = found(from.pod(ctx, namespace, sandbox.Name)); err != nil {
 		return seen, fmt.Errorf("reading Pod %q: %w", sandbox.Name, err)
 	}
-	if seen.pod == nil || seen.pod.Spec.NodeName == "" {
+	switch template := sandbox.Labels[v1beta1.TemplateLabel]; {
+	case seen.pod == nil && template != "" && from.template != nil:
+		if seen.template, err = found(from.template(ctx, namespace, template)); err != nil {
+			return seen, fmt.Errorf("reading SandboxTemplate %q: %w", template, err)
+		}
+		return seen, nil
+	case seen.pod == nil, seen.pod.Spec.NodeName == "":
 		return seen, nil
 	}
 	if seen.node, err = found(from.node(ctx, seen.pod.Spec.NodeName)); err != nil {

@@ -59,17 +59,19 @@ func newHarness(t *testing.T, live ...runtime.Object) *harness {
 	}
 	core := factory.Core().V1()
 	h.Controller = New(Options{
-		Sandboxes:       h.own.SandboxV1beta1(),
-		SandboxInformer: ownFactory.Sandbox().V1beta1().Sandboxes(),
-		Kube:            h.kube,
-		Pods:            core.Pods(),
-		Services:        core.Services(),
-		Disks:           core.PersistentVolumeClaims(),
-		Nodes:           core.Nodes(),
-		Events:          h.events,
-		ClusterDomain:   "cluster.local",
-		Workers:         2,
-		Clock:           testingclock.NewFakePassiveClock(now),
+		Sandboxes:        h.own.SandboxV1beta1(),
+		SandboxInformer:  ownFactory.Sandbox().V1beta1().Sandboxes(),
+		Templates:        h.own.SandboxV1beta1(),
+		TemplateInformer: ownFactory.Sandbox().V1beta1().SandboxTemplates(),
+		Kube:             h.kube,
+		Pods:             core.Pods(),
+		Services:         core.Services(),
+		Disks:            core.PersistentVolumeClaims(),
+		Nodes:            core.Nodes(),
+		Events:           h.events,
+		ClusterDomain:    "cluster.local",
+		Workers:          2,
+		Clock:            testingclock.NewFakePassiveClock(now),
 	})
 	return h
 }
@@ -78,9 +80,12 @@ func newHarness(t *testing.T, live ...runtime.Object) *harness {
 func (h *harness) store(objects ...runtime.Object) {
 	h.Helper()
 	for _, object := range objects {
-		if sandbox, ok := object.(*v1beta1.Sandbox); ok {
-			require.NoError(h, h.own.Tracker().Create(v1beta1.SchemeGroupVersion.WithResource("sandboxes"), sandbox, sandbox.Namespace))
-		} else {
+		switch object.(type) {
+		case *v1beta1.Sandbox:
+			require.NoError(h, h.own.Tracker().Create(v1beta1.SchemeGroupVersion.WithResource("sandboxes"), object, "team"))
+		case *v1beta1.SandboxTemplate:
+			require.NoError(h, h.own.Tracker().Create(v1beta1.SchemeGroupVersion.WithResource("sandboxtemplates"), object, "team"))
+		default:
 			require.NoError(h, h.kube.Tracker().Add(object))
 		}
 	}
@@ -102,6 +107,8 @@ func (h *harness) cache(objects ...runtime.Object) *harness {
 		switch object.(type) {
 		case *v1beta1.Sandbox:
 			err = h.SandboxInformer.Informer().GetIndexer().Add(object)
+		case *v1beta1.SandboxTemplate:
+			err = h.TemplateInformer.Informer().GetIndexer().Add(object)
 		case *corev1.Pod:
 			err = h.Pods.Informer().GetIndexer().Add(object)
 		case *corev1.Service:

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/render"
@@ -45,13 +46,16 @@ func isShared(service *corev1.Service) bool {
 }
 
 // drift is what has to change in the metadata of current for it to say what wanted
-// says, as the metadata of a merge patch; empty if nothing has. Labels and owners
-// of others stay. Reserved labels that are not wanted go, and so does the anchor
-// of a shared Service that no longer exists.
+// says, as the metadata of a merge patch; empty if nothing has. Labels, annotations
+// and owners of others stay. Reserved labels that are not wanted go, and so does the
+// anchor of a shared Service that no longer exists.
 func drift(current, wanted metav1.Object) map[string]any {
 	changes := map[string]any{}
 	if labels := labelDrift(current.GetLabels(), wanted.GetLabels()); len(labels) > 0 {
 		changes["labels"] = labels
+	}
+	if annotations := missing(current.GetAnnotations(), wanted.GetAnnotations()); len(annotations) > 0 {
+		changes["annotations"] = annotations
 	}
 	if owners := withOwners(current.GetOwnerReferences(), wanted.GetOwnerReferences()); !apiequality.Semantic.DeepEqual(owners, current.GetOwnerReferences()) {
 		changes["ownerReferences"] = owners
@@ -69,6 +73,19 @@ func labelDrift(current, wanted map[string]string) map[string]any {
 	for key := range current {
 		if _, ok := wanted[key]; !ok && render.Reserved(key) {
 			changes[key] = nil
+		}
+	}
+	return changes
+}
+
+// missing leaves an annotation that is there as it is: some webhooks rewrite those of
+// a Pod as it is made (a mesh its metrics port, a network plugin its list of
+// networks), and the value of the template would undo that.
+func missing(current, wanted map[string]string) map[string]any {
+	changes := map[string]any{}
+	for key, value := range wanted {
+		if _, ok := current[key]; !ok {
+			changes[key] = value
 		}
 	}
 	return changes
@@ -93,14 +110,14 @@ func hasOwner(owners []metav1.OwnerReference, owner metav1.OwnerReference) bool 
 	return slices.ContainsFunc(owners, func(ref metav1.OwnerReference) bool { return ref.UID == owner.UID })
 }
 
-// podDrift compares with the reserved labels and the owners of today, not with the
-// whole template: a changed template waits for the next Pod.
+// podDrift compares the metadata with that of a Pod that were made today, so that
+// what a claim adds reaches the Pod that runs. A changed spec waits for the next Pod.
 func podDrift(pod *corev1.Pod, sandbox *v1beta1.Sandbox, anchor *corev1.Service) map[string]any {
-	wanted := &metav1.ObjectMeta{Labels: render.Labels(sandbox)}
+	var uid types.UID
 	if anchor != nil && anchor.DeletionTimestamp == nil && isShared(anchor) {
-		wanted.OwnerReferences = render.Owners(sandbox, anchor.UID)
+		uid = anchor.UID
 	}
-	return drift(pod, wanted)
+	return drift(pod, render.Pod(sandbox, uid))
 }
 
 // serviceDrift is the merge patch that a Service of ours needs; empty if none.

@@ -43,6 +43,30 @@ func TestPodDrift(t *testing.T) {
 			newSandbox(func(s *v1beta1.Sandbox) { s.Labels = map[string]string{v1beta1.ClaimLabel: "mine"} }), sharedService(),
 			map[string]any{"labels": map[string]any{v1beta1.ClaimLabel: "mine", v1beta1.WarmPoolLabel: nil}},
 		},
+		"a claim added to the podTemplate": {
+			newPod(func(p *corev1.Pod) { p.Annotations = map[string]string{"theirs": "x"} }),
+			newSandbox(func(s *v1beta1.Sandbox) {
+				s.Spec.PodTemplate.Metadata = v1beta1.PodMetadata{
+					Labels: map[string]string{"user": "ada"}, Annotations: map[string]string{"note": "x"},
+				}
+			}), sharedService(),
+			map[string]any{"labels": map[string]any{"user": "ada"}, "annotations": map[string]any{"note": "x"}},
+		},
+		"a label of the podTemplate changed, an annotation too": {
+			newPod(func(p *corev1.Pod) { p.Labels["tier"], p.Annotations = "low", map[string]string{"port": "rewritten"} }),
+			newSandbox(func(s *v1beta1.Sandbox) {
+				s.Spec.PodTemplate.Metadata = v1beta1.PodMetadata{
+					Labels: map[string]string{"tier": "high"}, Annotations: map[string]string{"port": "80"},
+				}
+			}), sharedService(),
+			map[string]any{"labels": map[string]any{"tier": "high"}},
+		},
+		"reserved keys of the podTemplate go nowhere": {
+			newPod(), newSandbox(func(s *v1beta1.Sandbox) {
+				stolen := map[string]string{v1beta1.SandboxNameLabel: "victim", v1beta1.KeyPrefix + "x": "y"}
+				s.Spec.PodTemplate.Metadata = v1beta1.PodMetadata{Labels: stolen, Annotations: stolen}
+			}), sharedService(), map[string]any{},
+		},
 		"another anchor; owners of others stay": {
 			newPod(func(p *corev1.Pod) { p.OwnerReferences = append(p.OwnerReferences, theirs, alike) }), newSandbox(),
 			sharedService(func(s *corev1.Service) { s.UID = "uid-new" }),

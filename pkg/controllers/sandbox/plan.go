@@ -60,6 +60,8 @@ type observed struct {
 	shared, own *corev1.Service
 	// disks has the PersistentVolumeClaims that exist, by name.
 	disks map[string]*corev1.PersistentVolumeClaim
+	// template that the Sandbox was made from; nil without, when it is gone, and when there is a Pod.
+	template *v1beta1.SandboxTemplate
 	// live: read from the API server, not from caches, so foreign objects are seen.
 	live bool
 }

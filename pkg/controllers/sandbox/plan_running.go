@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
@@ -44,7 +46,8 @@ func replacement(pod *corev1.Pod, now time.Time) plan {
 	return plan{state: running, pod: remove, why: whyLost}
 }
 
-// decideNewPod makes a Pod as soon as every disk is there.
+// decideNewPod makes a Pod as soon as every disk is there, and what its template says
+// about the network.
 func decideNewPod(sandbox *v1beta1.Sandbox, seen observed) plan {
 	disks, block := wantedDisks(sandbox, seen)
 	switch {
@@ -52,8 +55,28 @@ func decideNewPod(sandbox *v1beta1.Sandbox, seen observed) plan {
 		return foreign("PersistentVolumeClaim", block.foreign)
 	case block.waiting != "":
 		return plan{state: running, disks: disks, detail: block.waiting}
+	case awaitedNetwork(seen.template) != "":
+		return plan{state: running, disks: disks, detail: awaitedNetwork(seen.template)}
 	default:
 		return plan{state: running, disks: disks, pod: create}
+	}
+}
+
+// awaitedNetwork says what a new Pod of a template has to wait for, so that the
+// network policy is there before it runs. A template that is gone has no say.
+func awaitedNetwork(template *v1beta1.SandboxTemplate) string {
+	if template == nil || !render.NetworkPolicyManaged(template) {
+		return ""
+	}
+	ready := meta.FindStatusCondition(template.Status.Conditions, render.ConditionNetworkPolicyReady)
+	message := fmt.Sprintf("waiting for the NetworkPolicy of SandboxTemplate %q", template.Name)
+	switch {
+	case ready == nil || ready.ObservedGeneration != template.Generation:
+		return message
+	case ready.Status != metav1.ConditionTrue:
+		return message + ": " + ready.Message
+	default:
+		return ""
 	}
 }
 
@@ -85,7 +108,7 @@ func wantedDisks(sandbox *v1beta1.Sandbox, seen observed) ([]diskAction, obstacl
 	return actions, block
 }
 
-// podRepair keeps labels and owners of a Pod of ours up to date.
+// podRepair keeps labels, annotations and owners of a Pod of ours up to date.
 func podRepair(sandbox *v1beta1.Sandbox, seen observed) action {
 	if len(podDrift(seen.pod, sandbox, seen.shared)) > 0 {
 		return repair

@@ -173,13 +173,21 @@ func TestLostPodIsReplaced(t *testing.T) {
 }
 
 func TestLabelsAndAnchorFollow(t *testing.T) {
-	claimed := newSandbox(func(s *v1beta1.Sandbox) { s.Labels = map[string]string{v1beta1.ClaimLabel: "mine"} })
+	claimed, errs := render.Claimed(newSandbox(), &v1beta1.SandboxClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "mine", UID: "uid-mine"},
+		Spec: v1beta1.SandboxClaimSpec{AdditionalPodMetadata: v1beta1.PodMetadata{
+			Labels: map[string]string{"user": "ada"}, Annotations: map[string]string{"note": "x"},
+		}},
+	})
+	require.Empty(t, errs)
 	anchor := sharedService(func(s *corev1.Service) { s.UID = "uid-later" })
 	h := newSyncedHarness(t, claimed, anchor, newPod(up), newNode(corev1.ConditionTrue))
 	h.mustSync()
-	require.Len(t, h.writes(), 1, "one patch for both")
+	require.Len(t, h.writes(), 1, "one patch for all")
 	pod := h.pod()
 	assert.Equal(t, "mine", pod.Labels[v1beta1.ClaimLabel])
+	assert.Equal(t, "ada", pod.Labels["user"])
+	assert.Equal(t, map[string]string{"note": "x"}, pod.Annotations)
 	assert.Equal(t, render.Owners(claimed, "uid-later"), pod.OwnerReferences)
 	assert.Equal(t, "True/DependenciesReady", h.conditions()["Ready"])
 }

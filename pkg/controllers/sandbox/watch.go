@@ -23,16 +23,21 @@ func (c *Controller) watch() (unwatch func(), err error) {
 			f()
 		}
 	}
-	for _, watched := range []struct {
+	type watch struct {
 		informer cache.SharedInformer
 		handler  cache.ResourceEventHandler
-	}{
+	}
+	watches := []watch{
 		{c.SandboxInformer.Informer(), each(c.enqueueName)},
 		{c.Pods.Informer(), each(c.enqueueName)},
 		{c.Services.Informer(), each(c.enqueueService)},
 		{c.Disks.Informer(), each(c.enqueueLabel)},
 		{c.Nodes.Informer(), c.nodeHandler()},
-	} {
+	}
+	if c.TemplateInformer != nil {
+		watches = append(watches, watch{c.TemplateInformer.Informer(), c.templateHandler()})
+	}
+	for _, watched := range watches {
 		registration, err := watched.informer.AddEventHandler(watched.handler)
 		if err != nil {
 			return unwatch, fmt.Errorf("watching for controller %q: %w", name, err)
@@ -118,6 +123,44 @@ func (c *Controller) enqueueNode(name string) {
 	for _, pod := range pods {
 		if pod.Spec.NodeName == name {
 			c.enqueueName(pod)
+		}
+	}
+}
+
+// templateHandler looks at templates that let Pods be made, or no longer do.
+func (c *Controller) templateHandler() cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, initial bool) {
+			if template, ok := obj.(*v1beta1.SandboxTemplate); ok && !initial {
+				c.enqueueTemplate(cache.MetaObjectToName(template))
+			}
+		},
+		UpdateFunc: func(old, obj any) {
+			before, okBefore := old.(*v1beta1.SandboxTemplate)
+			after, okAfter := obj.(*v1beta1.SandboxTemplate)
+			if okBefore && okAfter && awaitedNetwork(before) != awaitedNetwork(after) {
+				c.enqueueTemplate(cache.MetaObjectToName(after))
+			}
+		},
+		DeleteFunc: func(obj any) {
+			if key, err := cache.DeletionHandlingObjectToName(obj); err == nil {
+				c.enqueueTemplate(key)
+			}
+		},
+	}
+}
+
+// enqueueTemplate serves the Sandboxes of a template that have no Pod: the others
+// do not wait for it.
+func (c *Controller) enqueueTemplate(template cache.ObjectName) {
+	made := labels.SelectorFromSet(labels.Set{v1beta1.TemplateLabel: template.Name})
+	sandboxes, err := c.SandboxInformer.Lister().Sandboxes(template.Namespace).List(made)
+	if err != nil { // a cache does not fail
+		return
+	}
+	for _, sandbox := range sandboxes {
+		if _, err := c.Pods.Lister().Pods(sandbox.Namespace).Get(sandbox.Name); err != nil {
+			c.enqueueName(sandbox)
 		}
 	}
 }

@@ -34,9 +34,9 @@ type Sandbox struct {
 // SandboxSpec is the desired state of a Sandbox.
 type SandboxSpec struct {
 	// PodTemplate describes the Pod that runs while the Sandbox is Running. A
-	// PodTemplate describes the Pod that runs while the Sandbox is Running. Labels
-	// and annotations that are added or changed are put on the Pod that runs; a
-	// change of the spec takes effect with the next Pod.
+	// change of the spec takes effect with the next Pod. Labels that are added or
+	// changed, and annotations that are added, are put on the running Pod as well;
+	// removed ones go with it.
 	PodTemplate PodTemplate `json:"podTemplate" protobuf:"bytes,1,opt,name=podTemplate"`
 
 	// VolumeClaimTemplates are disks of this Sandbox. Each becomes a

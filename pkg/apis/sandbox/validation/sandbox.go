@@ -3,11 +3,13 @@
 package validation
 
 import (
+	"strings"
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
@@ -23,7 +25,22 @@ func ValidateSandbox(s *sandbox.Sandbox, now time.Time) field.ErrorList {
 // ValidateSandboxUpdate checks what a user makes of a Sandbox.
 func ValidateSandboxUpdate(s, old *sandbox.Sandbox, now time.Time) field.ErrorList {
 	errs := forbidClaimRef(s.Spec.ClaimRef, old.Spec.ClaimRef)
+	errs = append(errs, forbidReservedChanges(s.Labels, old.Labels, metadataPath.Child("labels"))...)
 	return append(errs, validateChangedSandbox(s, old, now)...)
+}
+
+// forbidReservedChanges keeps a Sandbox under the policy of its template and in
+// the books of its pool.
+func forbidReservedChanges(labels, old map[string]string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, key := range sets.List(sets.KeySet(labels).Union(sets.KeySet(old))) {
+		value, ok := labels[key]
+		previous, had := old[key]
+		if strings.HasPrefix(key, v1beta1.KeyPrefix) && (value != previous || ok != had) {
+			errs = append(errs, field.Forbidden(path.Key(key), "keys under "+v1beta1.KeyPrefix+" belong to the server: leave it as it is"))
+		}
+	}
+	return errs
 }
 
 // ValidateSandboxOfClaim checks a Sandbox that a claim makes: it has a claimRef.
