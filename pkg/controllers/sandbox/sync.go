@@ -126,16 +126,22 @@ func (c *Controller) report(ctx context.Context, run *pass, err error) (worker.R
 	case err == nil && run.plan.sandbox != keep:
 		return result, nil // it is gone, or as good as
 	}
-	if updateErr := c.updateStatus(ctx, run, err); err == nil {
+	status := statusOf(outcome{
+		sandbox: run.sandbox, seen: run.seen, plan: run.plan, err: err, clusterDomain: c.ClusterDomain,
+	}, run.now)
+	if left, ok := settling(run.sandbox, status, run.now); ok {
+		if result.RequeueAfter <= 0 || left < result.RequeueAfter {
+			result.RequeueAfter = left
+		}
+		return result, err
+	}
+	if updateErr := c.updateStatus(ctx, run, status); err == nil {
 		err = updateErr
 	}
 	return result, err
 }
 
-func (c *Controller) updateStatus(ctx context.Context, run *pass, cause error) error {
-	status := statusOf(outcome{
-		sandbox: run.sandbox, seen: run.seen, plan: run.plan, err: cause, clusterDomain: c.ClusterDomain,
-	}, run.now)
+func (c *Controller) updateStatus(ctx context.Context, run *pass, status v1beta1.SandboxStatus) error {
 	if apiequality.Semantic.DeepEqual(status, run.sandbox.Status) {
 		return nil
 	}
