@@ -32,6 +32,13 @@ type embedded struct {
 	// index knows what can be claimed; feed keeps it in step with the caches.
 	index *warmindex.Sandboxes
 	feed  *warmindex.Feed
+	// serve is told when a claim that waits at a pool can be served.
+	serve func(pool warmindex.Key)
+}
+
+// queueServer is the controller that serves waiting claims.
+type queueServer interface {
+	Serve(pool warmindex.Key)
 }
 
 // newEmbedded reaches our own API over the loopback and Pods through kube.
@@ -53,7 +60,10 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, err
 		return nil, err
 	}
 	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain)
-	e := &embedded{lock: lock, dependencies: dependencies, index: warmindex.New[*v1beta1.Sandbox](warmindex.Options{Replica: extra.LeaderElection.Identity})}
+	e := &embedded{lock: lock, dependencies: dependencies, serve: func(warmindex.Key) {}}
+	e.index = warmindex.New[*v1beta1.Sandbox](warmindex.Options{
+		Replica: extra.LeaderElection.Identity, Serve: func(pool warmindex.Key) { e.serve(pool) },
+	})
 	// Another server of this process may have registered its index before.
 	_ = legacyregistry.CustomRegister(warmindex.NewCollector(e.index))
 	e.feed = warmindex.NewFeed(warmindex.FeedOptions{Index: e.index, Hash: render.TemplateHash})
@@ -61,7 +71,11 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, err
 		return nil, err
 	}
 	for _, descriptor := range controllers.Descriptors() {
-		e.controllers = append(e.controllers, descriptor.New(dependencies, descriptor.Workers))
+		controller := descriptor.New(dependencies, descriptor.Workers)
+		if server, ok := controller.(queueServer); ok {
+			e.serve = server.Serve
+		}
+		e.controllers = append(e.controllers, controller)
 	}
 	return e, nil
 }

@@ -110,6 +110,9 @@ func forcesColdStart(claim *sandbox.SandboxClaim) bool {
 // pool reads the pool that a claim names.
 func (c *Claimer) pool(ctx context.Context, r Request) (*sandbox.SandboxWarmPool, error) {
 	name, path := r.Claim.Spec.WarmPoolRef.Name, field.NewPath("spec", "warmPoolRef", "name")
+	if name == "" {
+		return nil, invalid(r.Claim, field.Required(path, "the SandboxWarmPool to claim from"))
+	}
 	pool, err := latest[*sandbox.SandboxWarmPool](ctx, c.Pools, name)
 	switch {
 	case apierrors.IsNotFound(err):

@@ -5,8 +5,10 @@ package controllers
 import (
 	"context"
 
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/claim"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/template"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/warmpool"
 )
 
 // Controller works while its replica leads.
@@ -31,6 +33,8 @@ func Descriptors() []Descriptor {
 	return []Descriptor{
 		{Name: "sandbox", Workers: 16, New: newSandboxController},
 		{Name: "template", Workers: 4, New: newTemplateController},
+		{Name: "warmpool", Workers: 8, New: newWarmPoolController},
+		{Name: "claim", Workers: 16, New: newClaimController},
 	}
 }
 
@@ -61,5 +65,32 @@ func newTemplateController(d Dependencies, workers int) Controller {
 		NetworkPolicies: d.Children.Networking().V1().NetworkPolicies(),
 		Events:          d.Recorder,
 		Workers:         workers,
+	})
+}
+
+func newWarmPoolController(d Dependencies, workers int) Controller {
+	own := d.Own.Sandbox().V1beta1()
+	return warmpool.New(warmpool.Options{
+		Pools:            d.Sandboxes.SandboxV1beta1(),
+		Sandboxes:        d.Sandboxes.SandboxV1beta1(),
+		PoolInformer:     own.SandboxWarmPools(),
+		TemplateInformer: own.SandboxTemplates(),
+		SandboxInformer:  own.Sandboxes(),
+		Events:           d.Recorder,
+		Workers:          workers,
+	})
+}
+
+func newClaimController(d Dependencies, workers int) Controller {
+	own := d.Own.Sandbox().V1beta1()
+	return claim.New(claim.Options{
+		Client:    d.Sandboxes.SandboxV1beta1(),
+		Binder:    func(namespace string) claim.Binder { return d.Sandboxes.SandboxV1beta1().SandboxWarmPools(namespace) },
+		Claims:    own.SandboxClaims(),
+		Sandboxes: own.Sandboxes(),
+		Pools:     own.SandboxWarmPools(),
+		Templates: own.SandboxTemplates(),
+		Events:    d.Recorder,
+		Workers:   workers,
 	})
 }

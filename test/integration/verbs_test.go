@@ -28,11 +28,12 @@ import (
 func TestCRUD(t *testing.T) {
 	t.Parallel()
 	ns := env.Space(t)
+	poolOf(ns, "p")
 	for resource, object := range map[string]metav1.Object{
 		"sandboxes":        harness.Sandbox("one", harness.Suspended),
 		"sandboxtemplates": harness.Template("one"),
 		"sandboxwarmpools": harness.Pool("one", "one"),
-		"sandboxclaims":    harness.Claim("one", "one"),
+		"sandboxclaims":    harness.Claim("one", "p"),
 	} {
 		t.Run(resource, func(t *testing.T) {
 			client := ns.Dynamic.Resource(v1beta1.SchemeGroupVersion.WithResource(resource)).Namespace(ns.Name)

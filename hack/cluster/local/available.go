@@ -33,7 +33,7 @@ func (s *Server) WaitAvailable(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, availableTimeout)
 	defer cancel()
 	check := availability{server: s, direct: direct, cluster: client.Discovery().RESTClient()}
-	if err := reasoned(ctx, "sandbox-apiserver", s.cluster.tell, check.check); err != nil {
+	if err := reasoned(ctx, s.name, s.cluster.tell, check.check); err != nil {
 		return fmt.Errorf("%w\nthe end of %s:\n%s", err, s.LogPath(), tail(s.LogPath(), 20))
 	}
 	return nil

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -24,16 +26,17 @@ var ErrNoCluster = errors.New("no cluster here")
 // Cluster is a running cluster. It is not safe for concurrent use; the clients made
 // from its RESTConfig are.
 type Cluster struct {
-	// Server is sandbox-apiserver; nil in a cluster without one.
+	// Server is sandbox-apiserver, the first one of Replicas; nil in a cluster without one.
 	Server *Server
 
-	paths layout
-	root  binaries.Root
-	state *state
-	plane controlPlane
-	admin *rest.Config
-	log   io.Writer
-	guard *guard
+	servers []*Server
+	paths   layout
+	root    binaries.Root
+	state   *state
+	plane   controlPlane
+	admin   *rest.Config
+	log     io.Writer
+	guard   *guard
 }
 
 func newCluster(paths layout, root binaries.Root, s *state) *Cluster {
@@ -61,7 +64,7 @@ func Open(dir string) (*Cluster, error) {
 		return nil, err
 	}
 	c := newCluster(paths, root, state)
-	c.Server = &Server{cluster: c}
+	c.addServers("", nil)
 	if state.Complete {
 		return c, c.loadAdmin()
 	}
@@ -110,8 +113,11 @@ func (c *Cluster) LogPaths() map[string]string {
 	for _, component := range components() {
 		logs[component] = c.paths.componentLog(component)
 	}
-	if c.Server != nil {
-		logs[binaries.SandboxAPIServer] = c.Server.LogPath()
+	for _, server := range c.servers {
+		logs[server.name] = server.LogPath()
+	}
+	if c.state.Shared != nil {
+		logs[sharedEtcd], logs[balancer] = c.paths.log(sharedEtcd), c.paths.log(balancer)
 	}
 	return logs
 }
@@ -119,18 +125,17 @@ func (c *Cluster) LogPaths() map[string]string {
 // Processes returns the cluster's live processes, by name.
 func (c *Cluster) Processes() map[string]process.Record {
 	all := c.plane.running()
-	if record := c.state.Server; record != nil && record.Alive() {
-		all[binaries.SandboxAPIServer] = *record
+	for name, record := range c.recorded() {
+		if record.Alive() {
+			all[name] = *record
+		}
 	}
 	return all
 }
 
 // Missing returns the names of the processes that should be running and are not.
 func (c *Cluster) Missing() []string {
-	want := components()
-	if c.state.Server != nil {
-		want = append(want, binaries.SandboxAPIServer)
-	}
+	want := append(components(), slices.Sorted(maps.Keys(c.recorded()))...)
 	alive := c.Processes()
 	var missing []string
 	for _, name := range want {
@@ -141,18 +146,21 @@ func (c *Cluster) Missing() []string {
 	return missing
 }
 
-// Stop ends the cluster's processes, and no others: the server as a kubelet would, the
+// Stop ends the cluster's processes, and no others: the servers as a kubelet would, the
 // rest at once. The directory stays, for the logs; Remove deletes it. Stopping twice
 // is no error.
 func (c *Cluster) Stop(ctx context.Context) error {
 	const serverGrace = 10 * time.Second
-	var errs []error
-	if record := c.state.Server; record != nil {
-		errs = append(errs, process.End(ctx, serverGrace, *record))
+	var servers []process.Record
+	for _, server := range c.state.servers() {
+		if server.Server != nil {
+			servers = append(servers, *server.Server)
+			server.Server = nil
+		}
 	}
-	errs = append(errs, c.plane.end(ctx))
-	c.state.Server, c.state.Complete = nil, false
-	errs = append(errs, c.state.write(c.paths.state()), c.releaseGuard())
+	errs := []error{process.End(ctx, serverGrace, servers...), c.endShared(ctx), c.plane.end(ctx)}
+	c.state.Complete = false
+	errs = append(errs, c.writeState(), c.releaseGuard())
 	return errors.Join(errs...)
 }
 
@@ -170,6 +178,8 @@ func (c *Cluster) releaseGuard() error {
 	c.guard = nil
 	return g.release()
 }
+
+func (c *Cluster) writeState() error { return c.state.write(c.paths.state()) }
 
 func (c *Cluster) tell(line string) { fmt.Fprintln(c.log, line) }
 

@@ -25,10 +25,10 @@ import (
 // tokenLifetime is longer than any local cluster is kept.
 const tokenLifetime = 365 * 24 * time.Hour
 
-// servingCertificate returns the server's authority in PEM, making authority,
+// servingCertificate returns a server's authority in PEM, making authority,
 // certificate and key at the first call.
-func servingCertificate(paths layout) ([]byte, error) {
-	authority, err := os.ReadFile(paths.servingCA())
+func servingCertificate(files servingFiles) ([]byte, error) {
+	authority, err := os.ReadFile(files.authority)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return authority, err
 	}
@@ -44,16 +44,16 @@ func servingCertificate(paths layout) ([]byte, error) {
 		return nil, fmt.Errorf("making the serving certificate: no authority in the chain")
 	}
 	authority = pem.EncodeToMemory(block)
-	if err := os.MkdirAll(paths.credentials(), 0o700); err != nil {
+	if err := os.MkdirAll(files.directory, 0o700); err != nil {
 		return nil, fmt.Errorf("making the credentials' directory: %w", err)
 	}
-	if err := os.WriteFile(paths.servingCert(), chain, 0o600); err != nil {
+	if err := os.WriteFile(files.cert, chain, 0o600); err != nil {
 		return nil, fmt.Errorf("writing the serving certificate: %w", err)
 	}
-	if err := os.WriteFile(paths.servingKey(), key, 0o600); err != nil {
+	if err := os.WriteFile(files.key, key, 0o600); err != nil {
 		return nil, fmt.Errorf("writing the serving key: %w", err)
 	}
-	return authority, os.WriteFile(paths.servingCA(), authority, 0o600)
+	return authority, os.WriteFile(files.authority, authority, 0o600)
 }
 
 // serverIdentity writes a kubeconfig with which the server is its own ServiceAccount,

@@ -13,6 +13,10 @@
 //	err = cluster.Server.Start(ctx)   // returns when clients can use the API again
 //	err = errors.Join(cluster.Stop(ctx), cluster.Remove())
 //
+// With Options.Replicas there are several servers on an etcd of their own. Clients of the
+// cluster reach any that listens; Cluster.Replicas has each, with a RESTConfig straight to
+// it, to be killed and started one by one.
+//
 // Tests use the package localtest, which does the last line and shows logs on failure.
 //
 // What is real: the whole control plane with RBAC, admission, garbage collection and

@@ -26,10 +26,10 @@ type guard struct {
 }
 
 func startGuard(root binaries.Root, paths layout) (*guard, error) {
-	if err := os.MkdirAll(filepath.Dir(paths.guardLog()), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(paths.log("guard")), 0o755); err != nil {
 		return nil, fmt.Errorf("making the log directory: %w", err)
 	}
-	log, err := os.OpenFile(paths.guardLog(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := os.OpenFile(paths.log("guard"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("opening the guard's log: %w", err)
 	}

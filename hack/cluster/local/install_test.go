@@ -98,16 +98,16 @@ func TestEditorsMayNotSuspendResumeOrClaim(t *testing.T) {
 }
 
 func TestServingCertificate(t *testing.T) {
-	paths := layout{dir: t.TempDir()}
-	authority, err := servingCertificate(paths)
+	files := layout{dir: t.TempDir()}.serving("sandbox-apiserver")
+	authority, err := servingCertificate(files)
 	require.NoError(t, err)
-	again, err := servingCertificate(paths)
+	again, err := servingCertificate(files)
 	require.NoError(t, err)
 	assert.Equal(t, authority, again, "a restart keeps the authority that kube-apiserver trusts")
 
 	roots := x509.NewCertPool()
 	require.True(t, roots.AppendCertsFromPEM(authority))
-	chain, err := os.ReadFile(paths.servingCert())
+	chain, err := os.ReadFile(files.cert)
 	require.NoError(t, err)
 	leaf, _ := pem.Decode(chain)
 	certificate, err := x509.ParseCertificate(leaf.Bytes)

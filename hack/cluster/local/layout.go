@@ -2,7 +2,11 @@
 
 package local
 
-import "path/filepath"
+import (
+	"path/filepath"
+
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
+)
 
 // kwokCluster is what kwokctl calls the cluster: one each working directory.
 const kwokCluster = "sandbox"
@@ -36,12 +40,26 @@ func (l layout) componentLog(component string) string {
 	return filepath.Join(l.kwokCluster(), "logs", component+".log")
 }
 
-func (l layout) serverLog() string        { return filepath.Join(l.dir, "logs", "sandbox-apiserver.log") }
-func (l layout) guardLog() string         { return filepath.Join(l.dir, "logs", "guard.log") }
+// log is that of a process which is not part of the control plane.
+func (l layout) log(name string) string   { return filepath.Join(l.dir, "logs", name+".log") }
 func (l layout) serverData() string       { return filepath.Join(l.dir, "sandbox-apiserver") }
+func (l layout) sharedEtcdData() string   { return filepath.Join(l.dir, sharedEtcd) }
 func (l layout) credentials() string      { return filepath.Join(l.dir, "credentials") }
-func (l layout) servingCert() string      { return filepath.Join(l.credentials(), "tls.crt") }
-func (l layout) servingKey() string       { return filepath.Join(l.credentials(), "tls.key") }
-func (l layout) servingCA() string        { return filepath.Join(l.credentials(), "ca.crt") }
 func (l layout) serverKubeconfig() string { return filepath.Join(l.credentials(), "kubeconfig") }
 func (l layout) kubectlCache() string     { return filepath.Join(l.dir, "kubectl-cache") }
+
+// servingFiles are a replica's certificate, key and authority, in PEM.
+type servingFiles struct{ directory, cert, key, authority string }
+
+func (l layout) serving(server string) servingFiles {
+	directory := l.credentials()
+	if server != binaries.SandboxAPIServer {
+		directory = filepath.Join(directory, server)
+	}
+	return servingFiles{
+		directory: directory,
+		cert:      filepath.Join(directory, "tls.crt"),
+		key:       filepath.Join(directory, "tls.key"),
+		authority: filepath.Join(directory, "ca.crt"),
+	}
+}

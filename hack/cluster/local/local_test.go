@@ -3,9 +3,11 @@
 package local
 
 import (
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +36,7 @@ func TestOptionsComplete(t *testing.T) {
 	for name, bad := range map[string]Options{
 		"Options.Dir is empty": {Root: "/checkout"},
 		"-1 nodes":             {Dir: "d", Root: "/checkout", Nodes: -1},
+		"-1 replicas":          {Dir: "d", Root: "/checkout", Replicas: -1},
 	} {
 		_, err := bad.complete()
 		require.ErrorContains(t, err, name)
@@ -82,7 +85,11 @@ func TestStateSurvivesTheProcess(t *testing.T) {
 	require.NoError(t, err)
 	assert.Nil(t, none)
 
-	want := &state{Complete: true, ServerPort: 12345, Server: &process.Record{PID: 1, StartTicks: 2, Program: "/bin/x"}}
+	record := &process.Record{PID: 1, StartTicks: 2, Program: "/bin/x"}
+	want := &state{
+		Complete: true, serverState: serverState{ServerPort: 12345, Server: record}, Others: []*serverState{{ServerPort: 1, Server: record}},
+		Shared: &sharedState{EtcdPort: 2, EtcdPeerPort: 3, BalancerPort: 4, Etcd: record},
+	}
 	require.NoError(t, want.write(path))
 	got, err := readState(path)
 	require.NoError(t, err)
@@ -113,7 +120,7 @@ func TestEnvironmentKeepsTheUsersSettingsOut(t *testing.T) {
 }
 
 func TestServerArgs(t *testing.T) {
-	args := serverArgs(layout{dir: "/c"}, 4711)
+	args := newServer("/c", &state{serverState: serverState{ServerPort: 4711}}).standardArgs()
 	assert.Contains(t, args, "--secure-port=4711")
 	assert.Contains(t, args, "--bind-address=127.0.0.1")
 	assert.Contains(t, args, "--data-dir=/c/sandbox-apiserver")
@@ -122,13 +129,45 @@ func TestServerArgs(t *testing.T) {
 	}
 }
 
+func newServer(dir string, s *state) *Server {
+	c := newCluster(layout{dir: dir}, "/checkout", s)
+	c.addServers("", nil)
+	return c.Server
+}
+
+func TestReplicas(t *testing.T) {
+	one, err := newState(t.Context(), 0)
+	require.NoError(t, err)
+	assert.Equal(t, one.ServerPort, one.publicPort())
+	assert.Empty(t, newServer("/c", one).cluster.EtcdEndpoint())
+
+	three, err := newState(t.Context(), 3)
+	require.NoError(t, err)
+	assert.Equal(t, three.Shared.BalancerPort, three.publicPort(), "kube-apiserver reaches any replica")
+	cluster := newServer("/c", three).cluster
+	replicas := cluster.Replicas()
+	require.Len(t, replicas, 3)
+	assert.Same(t, cluster.Server, replicas[0])
+	different := map[string]bool{}
+	for _, server := range replicas {
+		assert.Contains(t, server.standardArgs(), "--etcd-servers="+cluster.EtcdEndpoint())
+		require.Error(t, server.WipeData(), "no replica owns the data")
+		for _, own := range []string{server.Address(), server.LogPath(), server.CAFile(), server.standardArgs()[2]} {
+			assert.False(t, different[own], "%s is of one replica", own)
+			different[own] = true
+		}
+	}
+	assert.Equal(t, "/c/credentials/ca.crt", replicas[0].CAFile())
+	assert.Subset(t, slices.Collect(maps.Keys(cluster.LogPaths())), []string{"sandbox-apiserver", "sandbox-apiserver-3", sharedEtcd, balancer})
+}
+
 func TestOpenAndRemove(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Open(dir)
 	require.ErrorIs(t, err, ErrNoCluster)
 
 	paths := layout{dir: dir}
-	require.NoError(t, (&state{ServerPort: 1}).write(paths.state()))
+	require.NoError(t, (&state{serverState: serverState{ServerPort: 1}}).write(paths.state()))
 	otherTest := filepath.Join(dir, testsDir, "other")
 	require.NoError(t, os.MkdirAll(otherTest, 0o755))
 	cluster, err := Open(dir)

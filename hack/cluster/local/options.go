@@ -24,9 +24,13 @@ type Options struct {
 	Dir string
 	// Nodes is the number of simulated nodes; 0 means DefaultNodes.
 	Nodes int
+	// Replicas is the number of sandbox-apiserver processes; 0 means one, which keeps its
+	// data in an embedded etcd, or as many as the cluster that is there has. More than one
+	// share an etcd of their own, and kube-apiserver reaches them through a balancer.
+	Replicas int
 	// ServerBinary is the sandbox-apiserver to run. Empty: the checkout's, built by Start.
 	ServerBinary string
-	// ServerArgs are added to the server's command line, after its standard ones.
+	// ServerArgs are added to the command line of each server, after its standard ones.
 	ServerArgs []string
 	// WithoutServer leaves out sandbox-apiserver and everything installed for it.
 	// Cluster.Server is nil then.
@@ -57,6 +61,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Nodes < 0 {
 		return o, fmt.Errorf("starting a cluster: %d nodes: there must be at least one", o.Nodes)
+	}
+	if o.Replicas < 0 {
+		return o, fmt.Errorf("starting a cluster: %d replicas: there must be at least one", o.Replicas)
 	}
 	if o.ServerBinary == "" {
 		o.ServerBinary = o.Root.Bin(binaries.SandboxAPIServer)

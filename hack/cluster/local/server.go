@@ -12,10 +12,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
+
+	"k8s.io/client-go/rest"
 
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/process"
 )
@@ -28,12 +29,16 @@ const (
 	availableTimeout = 2 * time.Minute
 )
 
-// Server is the sandbox-apiserver process of a cluster. It keeps address, certificate,
-// identity and data over restarts. It is not safe for concurrent use.
+// Server is a sandbox-apiserver process of a cluster. It keeps address, certificate,
+// identity and data over restarts. It is not safe for concurrent use, nor is it together
+// with the Cluster or another Server of it; Address, CAFile, LogPath and RESTConfig are.
 type Server struct {
 	cluster *Cluster
-	binary  string
-	args    []string
+	// name is "sandbox-apiserver" for the first one, and begins with that for all.
+	name   string
+	state  *serverState
+	binary string
+	args   []string
 }
 
 // Start starts the process and returns when clients of the cluster can use the API:
@@ -52,39 +57,36 @@ func (s *Server) Launch() error {
 	if s.Running() {
 		return nil
 	}
-	paths, state := s.cluster.paths, s.cluster.state
-	if err := os.MkdirAll(filepath.Dir(paths.serverLog()), 0o755); err != nil {
-		return fmt.Errorf("making the log directory: %w", err)
-	}
 	digest, err := fileDigest(s.binary)
 	if err != nil {
 		return err
 	}
-	record, err := process.Start(process.Spec{
-		Program: s.binary,
-		Args:    append(serverArgs(paths, state.ServerPort), s.args...),
-		Dir:     paths.dir,
-		LogFile: paths.serverLog(),
-	})
+	record, err := s.cluster.launch(s.name, s.binary, append(s.standardArgs(), s.args...)...)
 	if err != nil {
 		return err
 	}
-	state.Server, state.ServerDigest = &record, digest
-	return state.write(paths.state())
+	s.state.Server, s.state.ServerDigest = &record, digest
+	return s.cluster.writeState()
 }
 
-// serverArgs is the standard command line: serve on loopback, be the ServiceAccount,
-// keep the data in the cluster's directory.
-func serverArgs(paths layout, port int) []string {
+// standardArgs are the command line: serve on loopback, be the ServiceAccount, keep the
+// data in the cluster's directory, or in the etcd of all replicas.
+func (s *Server) standardArgs() []string {
+	paths := s.cluster.paths
+	serving := paths.serving(s.name)
+	data := "--data-dir=" + s.DataDir()
+	if endpoint := s.cluster.EtcdEndpoint(); endpoint != "" {
+		data = "--etcd-servers=" + endpoint
+	}
 	return []string{
 		"--bind-address=127.0.0.1",
-		"--secure-port=" + strconv.Itoa(port),
-		"--tls-cert-file=" + paths.servingCert(),
-		"--tls-private-key-file=" + paths.servingKey(),
+		"--secure-port=" + strconv.Itoa(s.state.ServerPort),
+		"--tls-cert-file=" + serving.cert,
+		"--tls-private-key-file=" + serving.key,
 		"--kubeconfig=" + paths.serverKubeconfig(),
 		"--authentication-kubeconfig=" + paths.serverKubeconfig(),
 		"--authorization-kubeconfig=" + paths.serverKubeconfig(),
-		"--data-dir=" + paths.serverData(),
+		data,
 		"--leader-elect-namespace=" + SystemNamespace,
 	}
 }
@@ -103,7 +105,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	graceful, cancel := context.WithTimeout(ctx, stopGrace)
 	defer cancel()
 	if err := process.WaitEnded(graceful, record); err != nil {
-		return errors.Join(fmt.Errorf("stopping sandbox-apiserver gracefully: %w", err), s.Kill(ctx))
+		return errors.Join(fmt.Errorf("stopping %s gracefully: %w", s.name, err), s.Kill(ctx))
 	}
 	return s.forget()
 }
@@ -129,8 +131,11 @@ func (s *Server) Restart(ctx context.Context) error {
 	return s.Start(ctx)
 }
 
-// WipeData deletes the server's etcd, as a lost disk would. The server must be stopped.
+// WipeData deletes the server's embedded etcd, as a lost disk would. The server must be stopped.
 func (s *Server) WipeData() error {
+	if s.cluster.state.Shared != nil {
+		return fmt.Errorf("wiping the data of %s: it has none of its own: its etcd is that of all replicas", s.name)
+	}
 	if s.Running() {
 		return fmt.Errorf("wiping the data of sandbox-apiserver: it is running: stop or kill it first")
 	}
@@ -155,23 +160,32 @@ func (s *Server) PID() int {
 // Address is host and port the server listens on. Its certificate is for
 // sandbox-apiserver.sandbox-system.svc, localhost and 127.0.0.1.
 func (s *Server) Address() string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.cluster.state.ServerPort))
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.state.ServerPort))
 }
 
 // LogPath is the log of all its lives, one after the other.
-func (s *Server) LogPath() string { return s.cluster.paths.serverLog() }
+func (s *Server) LogPath() string { return s.cluster.paths.log(s.name) }
 
-// DataDir is where the server keeps its embedded etcd.
+// DataDir is where a single server keeps its embedded etcd.
 func (s *Server) DataDir() string { return s.cluster.paths.serverData() }
 
 // Kubeconfig is the path of the one the server uses: it is the server's ServiceAccount.
 func (s *Server) Kubeconfig() string { return s.cluster.paths.serverKubeconfig() }
 
 // CAFile is the path of the authority that signed the server's certificate.
-func (s *Server) CAFile() string { return s.cluster.paths.servingCA() }
+func (s *Server) CAFile() string { return s.cluster.paths.serving(s.name).authority }
+
+// RESTConfig returns a new configuration of an administrator's client that reaches this
+// very process, without kube-apiserver in between. It has no client-side rate limits.
+func (s *Server) RESTConfig() *rest.Config {
+	config := s.cluster.RESTConfig()
+	config.Host = "https://" + s.Address()
+	config.CAFile, config.CAData = s.CAFile(), nil
+	return config
+}
 
 func (s *Server) record() (process.Record, bool) {
-	record := s.cluster.state.Server
+	record := s.state.Server
 	if record == nil || !record.Alive() {
 		return process.Record{}, false
 	}
@@ -179,14 +193,14 @@ func (s *Server) record() (process.Record, bool) {
 }
 
 func (s *Server) forget() error {
-	s.cluster.state.Server = nil
-	return s.cluster.state.write(s.cluster.paths.state())
+	s.state.Server = nil
+	return s.cluster.writeState()
 }
 
 // outdated says whether the running process is of another binary than the one there is.
 func (s *Server) outdated() (bool, error) {
 	digest, err := fileDigest(s.binary)
-	return digest != s.cluster.state.ServerDigest, err
+	return digest != s.state.ServerDigest, err
 }
 
 func fileDigest(path string) (string, error) {

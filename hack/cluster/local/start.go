@@ -69,10 +69,13 @@ func claimDirectory(ctx context.Context, opts Options, paths layout) (*Cluster, 
 			return nil, err
 		}
 	}
+	if have := len(found.servers()); opts.Replicas != 0 && opts.Replicas != have {
+		return nil, fmt.Errorf("starting a cluster: the one in %s has %d replicas, not %d: stop and remove it first", opts.Dir, have, opts.Replicas)
+	}
 	c := newCluster(paths, opts.Root, found)
 	c.log = opts.Log
 	if !opts.WithoutServer {
-		c.Server = &Server{cluster: c, binary: opts.ServerBinary, args: opts.ServerArgs}
+		c.addServers(opts.ServerBinary, opts.ServerArgs)
 	}
 	// A guard ends the whole cluster: one that was complete before is not ours to end.
 	if !opts.Detached || !found.Complete {
@@ -88,16 +91,15 @@ func freshState(ctx context.Context, opts Options, paths layout, leftover *state
 			return nil, fmt.Errorf("clearing away an incomplete cluster: %w", err)
 		}
 	}
-	for _, path := range []string{paths.kwok(), paths.kubeconfig(), paths.serverData(), paths.credentials()} {
+	for _, path := range []string{paths.kwok(), paths.kubeconfig(), paths.serverData(), paths.sharedEtcdData(), paths.credentials()} {
 		if err := os.RemoveAll(path); err != nil {
 			return nil, fmt.Errorf("clearing away an incomplete cluster: %w", err)
 		}
 	}
-	ports, err := freePorts(ctx, 1)
+	fresh, err := newState(ctx, opts.Replicas)
 	if err != nil {
 		return nil, err
 	}
-	fresh := &state{ServerPort: ports[0]}
 	return fresh, fresh.write(paths.state())
 }
 
@@ -109,12 +111,15 @@ func (c *Cluster) bringUp(ctx context.Context, opts Options) error {
 		if err := c.install(ctx); err != nil {
 			return err
 		}
-		if err := c.bringUpServer(ctx); err != nil {
+		if err := c.bringUpShared(ctx); err != nil {
+			return err
+		}
+		if err := c.bringUpServers(ctx); err != nil {
 			return err
 		}
 	}
 	c.state.Complete = true
-	return c.state.write(c.paths.state())
+	return c.writeState()
 }
 
 func (c *Cluster) bringUpControlPlane(ctx context.Context, nodes int) error {
@@ -152,18 +157,22 @@ func (c *Cluster) bringUpControlPlane(ctx context.Context, nodes int) error {
 	return err
 }
 
-// install applies artifacts/base, made fit for a server on this machine.
+// install applies artifacts/base, made fit for servers on this machine.
 func (c *Cluster) install(ctx context.Context) error {
 	c.tell("installing artifacts/base")
-	authority, err := servingCertificate(c.paths)
-	if err != nil {
-		return err
+	var authorities []byte
+	for _, server := range c.servers {
+		authority, err := servingCertificate(c.paths.serving(server.name))
+		if err != nil {
+			return err
+		}
+		authorities = append(authorities, authority...)
 	}
 	base, err := c.plane.kubectl(ctx, "", "kustomize", c.root.Join("artifacts", "base"))
 	if err != nil {
 		return err
 	}
-	manifests, err := localize(base, endpoint{port: c.state.ServerPort, caBundle: authority})
+	manifests, err := localize(base, endpoint{port: c.state.publicPort(), caBundle: authorities})
 	if err != nil {
 		return err
 	}
@@ -173,21 +182,34 @@ func (c *Cluster) install(ctx context.Context) error {
 	return serverIdentity(ctx, c.RESTConfig(), c.paths)
 }
 
-func (c *Cluster) bringUpServer(ctx context.Context) error {
-	if c.Server.Running() {
-		outdated, err := c.Server.outdated()
+// bringUpServers starts all before it waits for any.
+func (c *Cluster) bringUpServers(ctx context.Context) error {
+	for _, server := range c.servers {
+		outdated, err := server.outdated()
 		if err != nil {
 			return err
 		}
-		if !outdated {
-			c.tell("sandbox-apiserver is running")
-			return c.Server.WaitAvailable(ctx)
+		switch {
+		case !server.Running():
+			c.tell("starting " + server.name)
+		case outdated:
+			c.tell(server.name + " has changed: restarting it")
+			if err := server.Stop(ctx); err != nil {
+				return err
+			}
+		default:
+			c.tell(server.name + " is running")
 		}
-		c.tell("sandbox-apiserver has changed: restarting it")
-		return c.Server.Restart(ctx)
+		if err := server.Launch(); err != nil {
+			return err
+		}
 	}
-	c.tell("starting sandbox-apiserver")
-	return c.Server.Start(ctx)
+	for _, server := range c.servers {
+		if err := server.WaitAvailable(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // abandon ends what has been started since before, also when ctx has ended.

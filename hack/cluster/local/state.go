@@ -3,6 +3,7 @@
 package local
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,12 +18,62 @@ type state struct {
 	// Complete is set once everything has been up. What is not complete is thrown away
 	// and started again.
 	Complete bool `json:"complete"`
-	// ServerPort is where sandbox-apiserver listens, the same after every restart.
+	// The first sandbox-apiserver, and the others if there are several.
+	serverState
+	Others []*serverState `json:"others,omitempty"`
+	// Shared is what several replicas need; nil for one.
+	Shared *sharedState `json:"shared,omitempty"`
+}
+
+// serverState is what is known of one sandbox-apiserver.
+type serverState struct {
+	// ServerPort is where it listens, the same after every restart.
 	ServerPort int `json:"serverPort"`
 	// ServerDigest is that of the binary that was started.
 	ServerDigest string `json:"serverDigest,omitempty"`
 	// Server is the process, nil when it was stopped on purpose.
 	Server *process.Record `json:"server,omitempty"`
+}
+
+// sharedState is what is known of the processes between and behind replicas.
+type sharedState struct {
+	EtcdPort     int             `json:"etcdPort"`
+	EtcdPeerPort int             `json:"etcdPeerPort"`
+	Etcd         *process.Record `json:"etcd,omitempty"`
+	BalancerPort int             `json:"balancerPort"`
+	Balancer     *process.Record `json:"balancer,omitempty"`
+}
+
+// newState hands out ports. No replicas mean one.
+func newState(ctx context.Context, replicas int) (*state, error) {
+	const sharedPorts = 3
+	replicas = max(replicas, 1)
+	ports, err := freePorts(ctx, replicas+sharedPorts)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{serverState: serverState{ServerPort: ports[sharedPorts]}}
+	if replicas == 1 {
+		return s, nil
+	}
+	s.Shared = &sharedState{EtcdPort: ports[0], EtcdPeerPort: ports[1], BalancerPort: ports[2]}
+	for _, port := range ports[sharedPorts+1:] {
+		s.Others = append(s.Others, &serverState{ServerPort: port})
+	}
+	return s, nil
+}
+
+// servers are all replicas, the first one first.
+func (s *state) servers() []*serverState {
+	return append([]*serverState{&s.serverState}, s.Others...)
+}
+
+// publicPort is where kube-apiserver reaches the server, or one of the replicas.
+func (s *state) publicPort() int {
+	if s.Shared != nil {
+		return s.Shared.BalancerPort
+	}
+	return s.ServerPort
 }
 
 // readState returns nil when the directory holds no cluster.

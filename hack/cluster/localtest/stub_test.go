@@ -35,7 +35,7 @@ func runStub(args []string) error {
 	cert := flags.String("tls-cert-file", "", "")
 	key := flags.String("tls-private-key-file", "", "")
 	data := flags.String("data-dir", "", "")
-	for _, unused := range []string{"kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig", "leader-elect-namespace"} {
+	for _, unused := range []string{"kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig", "leader-elect-namespace", "etcd-servers"} {
 		flags.String(unused, "", "")
 	}
 	if err := flags.Parse(args); err != nil {
@@ -44,11 +44,13 @@ func runStub(args []string) error {
 	if os.Getenv(stubVariable) == "broken" {
 		return errors.New(brokenMessage)
 	}
-	if err := os.MkdirAll(*data, 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(*data, "marker"), nil, 0o644); err != nil {
-		return err
+	if *data != "" { // one of several replicas has none
+		if err := os.MkdirAll(*data, 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(*data, "marker"), nil, 0o644); err != nil {
+			return err
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
