@@ -85,7 +85,6 @@ func newClaimController(d Dependencies, workers int) Controller {
 	own := d.Own.Sandbox().V1beta1()
 	return claim.New(claim.Options{
 		Client:    d.Sandboxes.SandboxV1beta1(),
-		Binder:    func(namespace string) claim.Binder { return d.Sandboxes.SandboxV1beta1().SandboxWarmPools(namespace) },
 		Claims:    own.SandboxClaims(),
 		Sandboxes: own.Sandboxes(),
 		Pools:     own.SandboxWarmPools(),

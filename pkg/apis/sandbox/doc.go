@@ -5,7 +5,8 @@
 
 // Package sandbox holds the hub types of the API: what registries, admission
 // and claims work on, whatever version and group a client speaks. It owns the
-// shape of the objects, the condition types and reasons and the reserved keys.
+// shape of the objects; condition types, reasons and reserved keys are spelled in
+// v1beta1, which controllers and clients read too.
 //
 // It promises to stay neutral of any wire format: no JSON or protobuf tags, no
 // defaults. User documentation lives on the external types. Nothing outside of

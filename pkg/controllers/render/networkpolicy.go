@@ -13,11 +13,6 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 )
 
-// ConditionNetworkPolicyReady is the condition of a template that says whether the
-// network is as its spec wants it: the NetworkPolicy is in place, or is not the
-// server's to keep. No Pod of the template is made before.
-const ConditionNetworkPolicyReady = "NetworkPolicyReady"
-
 const networkPolicyPrefix = "sandbox-template-"
 
 // NetworkPolicyName is the name of the NetworkPolicy of a template.

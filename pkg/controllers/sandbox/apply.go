@@ -153,7 +153,7 @@ func (c *Controller) createPod(ctx context.Context, run *pass) error {
 	}
 	run.seen.pod = created
 	podCreations.Inc()
-	c.record(run.sandbox, created, event{corev1.EventTypeNormal, "SuccessfulCreate", "CreatePod", fmt.Sprintf("created Pod %q", wanted.Name)})
+	c.record(run.sandbox, created, event{corev1.EventTypeNormal, reasonCreated, "CreatePod", fmt.Sprintf("created Pod %q", wanted.Name)})
 	return nil
 }
 

@@ -17,12 +17,21 @@ type EventRecorder interface {
 	Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any)
 }
 
+// reasonCreated is that of the Event for a Pod that was made.
+const reasonCreated = "SuccessfulCreate"
+
 // event is one Event of a Sandbox.
 type event struct {
 	kind, reason, action, note string
 }
 
+// record reports an Event. That a step of a pool's or a claim's Sandbox went as it
+// should is not one: nobody watches it alone, and the write would be the third of
+// two that a claim may cost the cluster.
 func (c *Controller) record(sandbox *v1beta1.Sandbox, related runtime.Object, e event) {
+	if e.reason == reasonCreated && metav1.GetControllerOf(sandbox) != nil {
+		return
+	}
 	c.Events.Eventf(sandbox, related, e.kind, e.reason, e.action, "%s", clip(e.note))
 }
 

@@ -68,7 +68,7 @@ func awaitedNetwork(template *v1beta1.SandboxTemplate) string {
 	if template == nil || !render.NetworkPolicyManaged(template) {
 		return ""
 	}
-	ready := meta.FindStatusCondition(template.Status.Conditions, render.ConditionNetworkPolicyReady)
+	ready := meta.FindStatusCondition(template.Status.Conditions, v1beta1.ConditionNetworkPolicyReady)
 	message := fmt.Sprintf("waiting for the NetworkPolicy of SandboxTemplate %q", template.Name)
 	switch {
 	case ready == nil || ready.ObservedGeneration != template.Generation:

@@ -16,7 +16,6 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/render"
 )
 
 func fromTemplate(s *v1beta1.Sandbox) { s.Labels = map[string]string{v1beta1.TemplateLabel: "python"} }
@@ -34,7 +33,7 @@ func newTemplate(changes ...func(*v1beta1.SandboxTemplate)) *v1beta1.SandboxTemp
 func withNetwork(status metav1.ConditionStatus, generation int64) func(*v1beta1.SandboxTemplate) {
 	return func(t *v1beta1.SandboxTemplate) {
 		t.Status.Conditions = []metav1.Condition{{
-			Type: render.ConditionNetworkPolicyReady, Status: status, ObservedGeneration: generation, Message: "says why",
+			Type: v1beta1.ConditionNetworkPolicyReady, Status: status, ObservedGeneration: generation, Message: "says why",
 		}}
 	}
 }

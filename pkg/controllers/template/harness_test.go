@@ -60,7 +60,7 @@ func ownRules(t *v1beta1.SandboxTemplate) {
 func withReason(status metav1.ConditionStatus, reason string) func(*v1beta1.SandboxTemplate) {
 	return func(t *v1beta1.SandboxTemplate) {
 		t.Status.Conditions = []metav1.Condition{{
-			Type: render.ConditionNetworkPolicyReady, Status: status, Reason: reason, Message: "as before", ObservedGeneration: 2,
+			Type: v1beta1.ConditionNetworkPolicyReady, Status: status, Reason: reason, Message: "as before", ObservedGeneration: 2,
 			LastTransitionTime: metav1.NewTime(now.Add(-time.Hour)),
 		}}
 	}
@@ -228,7 +228,7 @@ func (h *harness) stored() *v1beta1.SandboxTemplate {
 // ready is the condition of the stored template as "Status/Reason".
 func (h *harness) ready() string {
 	h.Helper()
-	condition := meta.FindStatusCondition(h.stored().Status.Conditions, render.ConditionNetworkPolicyReady)
+	condition := meta.FindStatusCondition(h.stored().Status.Conditions, v1beta1.ConditionNetworkPolicyReady)
 	if condition == nil {
 		return ""
 	}

@@ -35,7 +35,7 @@ func statusOf(template *v1beta1.SandboxTemplate, p plan, err error, now time.Tim
 
 func networkPolicyReady(template *v1beta1.SandboxTemplate, p plan, err error) metav1.Condition {
 	is := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
-		return metav1.Condition{Type: render.ConditionNetworkPolicyReady, Status: status, Reason: reason, Message: message}
+		return metav1.Condition{Type: v1beta1.ConditionNetworkPolicyReady, Status: status, Reason: reason, Message: message}
 	}
 	switch {
 	case err != nil:
@@ -63,7 +63,7 @@ func errorMessage(err error) string {
 
 // reasonOf is the reason of the condition NetworkPolicyReady.
 func reasonOf(template *v1beta1.SandboxTemplate) string {
-	if condition := meta.FindStatusCondition(template.Status.Conditions, render.ConditionNetworkPolicyReady); condition != nil {
+	if condition := meta.FindStatusCondition(template.Status.Conditions, v1beta1.ConditionNetworkPolicyReady); condition != nil {
 		return condition.Reason
 	}
 	return ""

@@ -203,7 +203,7 @@ func TestEndOfTermSaysNothing(t *testing.T) {
 func TestConditionFlipsOnce(t *testing.T) {
 	h := newSyncedHarness(t, newTemplate(withReason(metav1.ConditionTrue, reasonInPlace)), newPolicy())
 	h.mustSync()
-	condition := meta.FindStatusCondition(h.stored().Status.Conditions, render.ConditionNetworkPolicyReady)
+	condition := meta.FindStatusCondition(h.stored().Status.Conditions, v1beta1.ConditionNetworkPolicyReady)
 	assert.Equal(t, int64(3), condition.ObservedGeneration, "a new generation was looked at")
 	assert.True(t, condition.LastTransitionTime.Time.Before(now), "and nothing flipped")
 }

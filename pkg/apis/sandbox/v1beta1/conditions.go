@@ -19,6 +19,9 @@ const (
 	ConditionProgressing = "Progressing"
 	// ConditionAvailable says whether a pool has what it should have.
 	ConditionAvailable = "Available"
+	// ConditionNetworkPolicyReady says whether Pods of a template are under its
+	// NetworkPolicy; until then none is made.
+	ConditionNetworkPolicyReady = "NetworkPolicyReady"
 )
 
 // Condition reasons of a Sandbox. They are stable.
