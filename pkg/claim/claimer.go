@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/util/dryrun"
@@ -43,6 +44,9 @@ type Request struct {
 	Claim *sandbox.SandboxClaim
 	// Sandbox is the very one that is wanted; empty for any of the pool.
 	Sandbox string
+	// UID, where given, is that of the stored claim that is meant: no other one is
+	// answered with, and none is made.
+	UID types.UID
 	// Admit runs validating admission on the claim.
 	Admit rest.ValidateObjectFunc
 	// Options of the create call; a dry run writes nothing.
@@ -59,14 +63,18 @@ func (c *Claimer) Claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, 
 
 // ClaimOnce is Claim for a claim that was not posted to its own resource, so
 // its admission is run here. A claim of the same name and spec is answered as it
-// is: a client may repeat the call until it gets an answer. A claim that waits
-// is given a Sandbox if one is available by now.
+// is: a client may repeat the call until it gets an answer. For the server itself
+// a claim that waits is given a Sandbox if one is available by now; a client that
+// could do so would overtake the claims that have waited longer.
 func (c *Claimer) ClaimOnce(ctx context.Context, r Request) (*sandbox.SandboxClaim, error) {
 	if r.Claim.Name != "" {
 		existing, err := c.existing(ctx, r)
 		if existing != nil || err != nil {
 			return existing, err
 		}
+	}
+	if r.UID != "" {
+		return nil, conflict(r.Claim.Name, "there is no claim with UID "+string(r.UID)+": it has been deleted")
 	}
 	admitted, err := c.admit(ctx, r)
 	if err != nil {

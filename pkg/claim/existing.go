@@ -10,6 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/util/dryrun"
 
@@ -25,14 +27,30 @@ func (c *Claimer) existing(ctx context.Context, r Request) (*sandbox.SandboxClai
 		return nil, nil
 	case err != nil:
 		return nil, err
+	case r.UID != "" && r.UID != stored.UID:
+		return nil, conflict(stored.Name, "the claim of this name has UID "+string(stored.UID))
 	case stored.DeletionTimestamp != nil:
-		return nil, apierrors.NewConflict(sandbox.Resource("sandboxclaims"), stored.Name, errors.New("a claim of this name is being deleted: wait until it is gone, or use another name"))
+		return nil, conflict(stored.Name, "a claim of this name is being deleted: wait until it is gone, or use another name")
 	case !apiequality.Semantic.DeepEqual(stored.Spec, r.Claim.Spec):
-		return nil, apierrors.NewConflict(sandbox.Resource("sandboxclaims"), stored.Name, errors.New("a claim of this name has another spec: use another name, or delete it first"))
-	case held(stored):
+		return nil, conflict(stored.Name, "a claim of this name has another spec: use another name, or delete it first")
+	case decided(stored) || !byServer(ctx):
 		return stored.DeepCopy(), nil
 	}
 	return c.serve(ctx, r, stored.DeepCopy())
+}
+
+func conflict(name, why string) error {
+	return apierrors.NewConflict(sandbox.Resource("sandboxclaims"), name, errors.New(why))
+}
+
+// decided says whether a claim has had its Sandbox, which it may have lost since:
+// it never gets another one.
+func decided(claim *sandbox.SandboxClaim) bool { return claim.Status.Sandbox != nil }
+
+// byServer says whether the call comes from our own controllers.
+func byServer(ctx context.Context) bool {
+	caller, ok := request.UserFrom(ctx)
+	return ok && caller.GetName() == user.APIServerUser
 }
 
 // serve gives a waiting claim what is available by now, or returns it as it is.
@@ -67,7 +85,7 @@ func (c *Claimer) joinStatus(ctx context.Context, r Request, l launch) (*sandbox
 	var answer *sandbox.SandboxClaim
 	update := rest.DefaultUpdatedObjectInfo(nil, func(ctx context.Context, _, old runtime.Object) (runtime.Object, error) {
 		claim := old.DeepCopyObject().(*sandbox.SandboxClaim)
-		if held(claim) || claim.DeletionTimestamp != nil {
+		if decided(claim) || claim.DeletionTimestamp != nil {
 			answer = claim
 			return nil, errServed
 		}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -111,9 +110,4 @@ func claimed(stored *sandbox.Sandbox, claim *sandbox.SandboxClaim) (*sandbox.San
 		return nil, invalid(claim, errs...)
 	}
 	return after, v1beta1.Convert_v1beta1_Sandbox_To_sandbox_Sandbox(taken, after, nil)
-}
-
-// held says whether a stored claim has its Sandbox.
-func held(claim *sandbox.SandboxClaim) bool {
-	return meta.IsStatusConditionTrue(claim.Status.Conditions, v1beta1.ConditionBound)
 }

@@ -14,6 +14,8 @@ import (
 	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
 
@@ -160,11 +162,37 @@ func TestClaimOfAnEmptyPool(t *testing.T) {
 	assert.Equal(t, v1beta1.ReasonWaitingForSandbox, meta.FindStatusCondition(waiting.Status.Conditions, v1beta1.ConditionBound).Reason)
 
 	s.warm("late")
+	again, err := s.claim("sandboxwarmpools/claim", "python", waits)
+	require.NoError(t, err)
+	assert.Equal(t, waiting, again, "a client does not overtake who has waited longer")
+	s.ctx = request.WithUser(s.ctx, &user.DefaultInfo{Name: user.APIServerUser})
+	other := waits.DeepCopy()
+	other.UID = "deleted"
+	_, err = s.claim("sandboxwarmpools/claim", "python", other)
+	assert.True(t, apierrors.IsConflict(err), "%v", err)
+	waits.UID = waiting.UID
 	served, err := s.claim("sandboxwarmpools/claim", "python", waits)
 	require.NoError(t, err)
 	assert.Equal(t, "late", served.Status.Sandbox.Name)
 	assert.Equal(t, served, read[*sandbox.SandboxClaim](s, "sandboxclaims", "waits"))
 	assert.Equal(t, served.UID, read[*sandbox.Sandbox](s, "sandboxes", "late").Spec.ClaimRef.UID)
+
+	// A claim that lost its Sandbox stays without.
+	s.warm("another")
+	_, err = update(s, "sandboxclaims/status", "waits", func(c *sandbox.SandboxClaim) { c.Status.Conditions = nil })
+	require.NoError(t, err)
+	lost, err := s.claim("sandboxwarmpools/claim", "python", waits)
+	require.NoError(t, err)
+	assert.Equal(t, "late", lost.Status.Sandbox.Name)
+	assert.Equal(t, 1, s.index.Len(warmindex.Key{Namespace: namespace, Name: "python"}))
+}
+
+func TestClaimWithTheUIDOfADeletedOneIsNotMade(t *testing.T) {
+	s := withPool(t)
+	gone := newClaim("gone")
+	gone.UID = "deleted"
+	_, err := s.claim("sandboxwarmpools/claim", "python", gone)
+	assert.True(t, apierrors.IsConflict(err), "%v", err)
 }
 
 func TestRepeatedClaimDrawsOnce(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/local"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/test/harness"
 )
@@ -47,8 +46,11 @@ func TestKill9(t *testing.T) {
 		clients.finish()
 	}()
 	for round := range killedTimes {
+		if round%2 == 0 { // every other kill meets controllers in the middle of their work
+			pods.waitBusy(ns)
+		}
 		t.Logf("kill %d: %s, %s", round+1, clients, pods)
-		killOnce(ns, rand.New(rand.NewPCG(*seed, uint64(round))), round)
+		killOnce(ns, rand.New(rand.NewPCG(*seed, uint64(round))))
 	}
 	stop()
 	known := clients.finish()
@@ -65,34 +67,12 @@ func TestKill9(t *testing.T) {
 	assert.Empty(t, pods.finish(), "Sandboxes that had two Pods at a time")
 }
 
-// killOnce kills the server at a moment that is random: every other time soon after its
-// start, else after its controllers have taken over from those of the killed one.
-func killOnce(ns *harness.Space, random *rand.Rand, round int) {
+// killOnce kills the server at a moment that is random, and starts it again.
+func killOnce(ns *harness.Space, random *rand.Rand) {
 	ns.T.Helper()
-	server := ns.Cluster.Server
 	pause(ns.T.Context(), time.Duration(random.Int64N(int64(2*time.Second))))
-	before := leader(ns)
-	require.NoError(ns.T, server.Kill(ns.T.Context()))
-	require.NoError(ns.T, server.Start(ns.T.Context()))
-	if round%2 == 0 {
-		ns.Eventually("the controllers run again", func() error {
-			if leader(ns) == before {
-				return fmt.Errorf("%s holds the Lease", before)
-			}
-			return nil
-		})
-	}
-}
-
-// leader is who holds the Lease of the controllers.
-func leader(ns *harness.Space) string {
-	ns.T.Helper()
-	lease, err := ns.Kube.CoordinationV1().Leases(local.SystemNamespace).Get(ns.T.Context(), local.ServiceAccount, metav1.GetOptions{})
-	require.NoError(ns.T, err)
-	if lease.Spec.HolderIdentity == nil {
-		return ""
-	}
-	return *lease.Spec.HolderIdentity
+	require.NoError(ns.T, ns.Cluster.Server.Kill(ns.T.Context()))
+	require.NoError(ns.T, ns.Cluster.Server.Start(ns.T.Context()))
 }
 
 // exactPods compares the Sandboxes and Pods of the namespace with what was acknowledged.
@@ -142,9 +122,9 @@ type podObserver struct {
 	mu sync.Mutex
 	// pods that exist, by the UID of their Sandbox.
 	pods map[string]map[types.UID]bool
-	// made counts them; twice names the Sandboxes that had more than one.
-	made  int
-	twice []string
+	// made and gone count them; twice names the Sandboxes that had more than one.
+	made, gone int
+	twice      []string
 }
 
 // observePods watches kube-apiserver, which nobody kills, until finish.
@@ -180,6 +160,7 @@ func (o *podObserver) see(pod *corev1.Pod, gone bool) {
 		o.pods[sandbox] = exist
 	}
 	if gone {
+		o.gone++
 		delete(exist, pod.UID)
 		return
 	}
@@ -196,7 +177,25 @@ func (o *podObserver) see(pod *corev1.Pod, gone bool) {
 func (o *podObserver) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return fmt.Sprintf("%d Pods made", o.made)
+	return fmt.Sprintf("%d Pods made, %d gone", o.made, o.gone)
+}
+
+// waitBusy returns once a few Pods have come or gone from now on.
+func (o *podObserver) waitBusy(ns *harness.Space) {
+	ns.T.Helper()
+	const few = 10
+	changes := func() int {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.made + o.gone
+	}
+	begin := changes()
+	ns.Eventually("the controllers are at work", func() error {
+		if seen := changes() - begin; seen < few {
+			return fmt.Errorf("%d Pods have come or gone", seen)
+		}
+		return nil
+	})
 }
 
 // finish returns the names of Sandboxes that had two Pods.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"sync"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/tools/cache"
@@ -24,20 +23,10 @@ const (
 	queueName = "claim-queue"
 )
 
-// Binder calls the subresource claim of the pools of one namespace. It must be
-// idempotent: a stored claim that waits is bound if something is available, and
-// returned as it is if not. The claim has a UID, that of the stored one; a Binder
-// must refuse to bind, or to make, another claim of that name.
-type Binder interface {
-	Claim(ctx context.Context, pool string, claim *v1beta1.SandboxClaim, options metav1.CreateOptions) (*v1beta1.SandboxClaim, error)
-}
-
 // Options are what the controller works with. All but Clock is required.
 type Options struct {
 	// Client reads and writes our own API: the loopback client.
 	Client sandboxclient.SandboxV1beta1Interface
-	// Binder returns that of a namespace.
-	Binder func(namespace string) Binder
 
 	// The controller adds indexes of its own to Claims and Sandboxes.
 	Claims    sandboxinformers.SandboxClaimInformer

@@ -68,6 +68,7 @@ func TestWaitingClaimsAreServedByEvents(t *testing.T) {
 	defer h.term()()
 	h.create(queued("young", time.Second))
 	h.create(queued("old", time.Minute))
+	h.eventually("both are known", func() bool { return len(h.waitingAt(python)) == 2 })
 
 	h.door.offer("a")
 	h.create(member("a", notReady(v1beta1.ReasonDependenciesNotReady, "pulling"), readySince(0)))
@@ -92,11 +93,7 @@ func TestServingAsksAgain(t *testing.T) {
 	h := newHarness(t, newPool(), newTemplate(), queued("x", 0), member("a", readySince(0)))
 	h.start(t.Context())
 	defer h.term()()
-	h.eventually("asked in vain", func() bool {
-		h.door.mu.Lock()
-		defer h.door.mu.Unlock()
-		return len(h.door.asked) > 0
-	})
+	h.eventually("asked in vain", h.door.wasAsked)
 	h.door.offer("a")
 	h.eventually("served", func() bool { return len(h.door.gave()) == 1 })
 }
@@ -106,11 +103,7 @@ func TestServeIsAHint(t *testing.T) {
 	h.Serve(python) // between terms it does nothing
 	h.start(t.Context())
 	defer h.term()()
-	h.eventually("asked in vain", func() bool {
-		h.door.mu.Lock()
-		defer h.door.mu.Unlock()
-		return len(h.door.asked) > 0
-	})
+	h.eventually("asked in vain", h.door.wasAsked)
 	h.door.offer("a")
 	h.Serve(python)
 	h.eventually("served long before the next look", func() bool { return len(h.door.gave()) == 1 })

@@ -12,7 +12,7 @@
 // objects read from the API server. A claim may well be cached before the Sandbox
 // that was written with it, and is not called lost for that. The other queue has
 // pools: one worker at a time calls the pool's claim subresource for its waiting
-// claims, the oldest first.
+// claims, the oldest first of those that are cached.
 //
 // It owns the conditions Bound, Ready and Finished of a stored claim and the rest
 // of its status, and what an expired claim does to its Sandbox. It promises that

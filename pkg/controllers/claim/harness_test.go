@@ -44,7 +44,7 @@ type harness struct {
 	door   *door
 	events *events.FakeRecorder
 	clock  *testingclock.FakePassiveClock
-	// start starts the informers, for tests that call Run.
+	// start starts the informers, for tests that call Run or change what they see.
 	start func(ctx context.Context)
 }
 
@@ -53,14 +53,17 @@ func newHarness(t *testing.T, live ...runtime.Object) *harness {
 	t.Helper()
 	h := &harness{T: t, events: events.NewFakeRecorder(100), clock: testingclock.NewFakePassiveClock(now)}
 	h.server = fake.NewSimpleClientset()
-	h.door = &door{T: t, server: h.server}
+	h.door = &door{T: t, tracker: h.server.Tracker()}
+	h.server.PrependReactor("create", "sandboxwarmpools", h.door.react)
 	h.store(live...)
 	factory := externalversions.NewSharedInformerFactory(h.server, 0)
-	h.start = factory.StartWithContext
+	h.start = func(ctx context.Context) {
+		factory.StartWithContext(ctx)
+		h.awaitWatches()
+	}
 	informers := factory.Sandbox().V1beta1()
 	h.Controller = New(Options{
 		Client:    h.server.SandboxV1beta1(),
-		Binder:    func(string) Binder { return h.door },
 		Claims:    informers.SandboxClaims(),
 		Sandboxes: informers.Sandboxes(),
 		Pools:     informers.SandboxWarmPools(),
@@ -77,6 +80,16 @@ func newHarness(t *testing.T, live ...runtime.Object) *harness {
 func newSyncedHarness(t *testing.T, objects ...runtime.Object) *harness {
 	t.Helper()
 	return newHarness(t, objects...).cache(objects...)
+}
+
+// awaitWatches is needed because the fake API server, unlike a real one, does not
+// show a watch what happened between it and the list before it.
+func (h *harness) awaitWatches() {
+	h.Helper()
+	const kinds = 4
+	h.eventually("all are watched", func() bool {
+		return len(h.actions(func(verb string) bool { return verb == "watch" })) == kinds
+	})
 }
 
 // store adds objects to the API server.
@@ -216,7 +229,7 @@ func (h *harness) conditions() map[string]string {
 // door stands for the subresource that binds waiting claims.
 type door struct {
 	*testing.T
-	server *fake.Clientset
+	tracker clienttesting.ObjectTracker
 
 	mu sync.Mutex
 	// free are the Sandboxes that it has to give.
@@ -225,42 +238,52 @@ type door struct {
 	refusals map[string]error
 	// given tells in order who got what; asked, who asked.
 	given, asked []string
+	// last is the latest claim that was posted.
+	last *v1beta1.SandboxClaim
 }
 
-// Claim makes a claim that it does not know, as the real one does when it is not told the UID.
-func (d *door) Claim(ctx context.Context, pool string, claim *v1beta1.SandboxClaim, _ metav1.CreateOptions) (*v1beta1.SandboxClaim, error) {
+func (d *door) react(action clienttesting.Action) (bool, runtime.Object, error) {
+	if action.GetSubresource() != "claim" {
+		return false, nil, nil
+	}
+	create := action.(clienttesting.CreateActionImpl)
+	answer, err := d.claim(create.Name, create.GetObject().(*v1beta1.SandboxClaim))
+	return true, answer, err
+}
+
+// claim makes one that it does not know, as a door does that does not look at the UID.
+func (d *door) claim(pool string, claim *v1beta1.SandboxClaim) (runtime.Object, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked = append(d.asked, pool+"/"+claim.Name)
+	d.asked, d.last = append(d.asked, pool+"/"+claim.Name), claim
 	if err := d.refusals[claim.Name]; err != nil {
 		return nil, err
 	}
-	api := d.server.SandboxV1beta1().SandboxClaims(claim.Namespace)
-	stored, err := api.Get(ctx, claim.Name, metav1.GetOptions{})
+	obj, err := d.tracker.Get(claims, claim.Namespace, claim.Name)
 	if apierrors.IsNotFound(err) {
-		return api.Create(ctx, claim, metav1.CreateOptions{})
+		return claim, d.tracker.Create(claims, claim, claim.Namespace)
 	}
 	require.NoError(d, err)
+	stored := obj.(*v1beta1.SandboxClaim)
 	if stored.UID != claim.UID || stored.Status.Sandbox != nil || len(d.free) == 0 {
 		return stored, nil
 	}
 	name := d.free[0]
 	d.free = d.free[1:]
 	d.given = append(d.given, claim.Name+"="+name)
-	d.take(ctx, stored, name)
+	d.take(stored, name)
 	bound := stored.DeepCopy()
 	bound.Status = newClaim().Status
 	bound.Status.Sandbox.Name = name
-	return api.UpdateStatus(ctx, bound, metav1.UpdateOptions{})
+	return bound, d.tracker.Update(claims, bound, claim.Namespace)
 }
 
-func (d *door) take(ctx context.Context, claim *v1beta1.SandboxClaim, name string) {
-	api := d.server.SandboxV1beta1().Sandboxes(claim.Namespace)
-	sandbox, err := api.Get(ctx, name, metav1.GetOptions{})
+func (d *door) take(claim *v1beta1.SandboxClaim, name string) {
+	obj, err := d.tracker.Get(sandboxes, claim.Namespace, name)
 	require.NoError(d, err)
+	sandbox := obj.DeepCopyObject().(*v1beta1.Sandbox)
 	claimedBy(claim.Name, claim.UID)(sandbox)
-	_, err = api.Update(ctx, sandbox, metav1.UpdateOptions{})
-	require.NoError(d, err)
+	require.NoError(d, d.tracker.Update(sandboxes, sandbox, claim.Namespace))
 }
 
 // offer makes the door have the Sandboxes.
@@ -275,4 +298,10 @@ func (d *door) gave() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.given)
+}
+
+func (d *door) wasAsked() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.asked) > 0
 }

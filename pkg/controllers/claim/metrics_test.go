@@ -3,7 +3,6 @@
 package claim
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -16,14 +15,6 @@ import (
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 )
-
-// binderSpy keeps the claim that it was called with, and has nothing.
-type binderSpy struct{ claim *v1beta1.SandboxClaim }
-
-func (b *binderSpy) Claim(_ context.Context, _ string, claim *v1beta1.SandboxClaim, _ metav1.CreateOptions) (*v1beta1.SandboxClaim, error) {
-	b.claim = claim
-	return claim, nil
-}
 
 func TestWaitingClaimsAreCounted(t *testing.T) {
 	registerMetrics()

@@ -80,6 +80,10 @@ func (c *Controller) serveFrom(ctx context.Context, queue []*v1beta1.SandboxClai
 // bind asks for a Sandbox for a claim that still waits. It looks at the live claim
 // first: a call in the name of one that was deleted would make it again. A claim
 // whose status says nothing although a Sandbox names it is not waiting either.
+//
+// The subresource must be idempotent: a stored claim that waits is bound if something
+// is available, and returned as it is if not. It is told the UID of the stored claim,
+// and should refuse to bind, or to make, another one of that name.
 func (c *Controller) bind(ctx context.Context, waiting *v1beta1.SandboxClaim) (answer, error) {
 	claim, err := found(c.live.claim(ctx, waiting.Namespace, waiting.Name))
 	if err != nil {
@@ -93,7 +97,7 @@ func (c *Controller) bind(ctx context.Context, waiting *v1beta1.SandboxClaim) (a
 		ObjectMeta: metav1.ObjectMeta{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID},
 		Spec:       *claim.Spec.DeepCopy(),
 	}
-	got, err := c.Binder(claim.Namespace).Claim(ctx, pool, bind, metav1.CreateOptions{})
+	got, err := c.Client.SandboxWarmPools(claim.Namespace).Claim(ctx, pool, bind, metav1.CreateOptions{})
 	switch {
 	case err != nil:
 		return unserved, fmt.Errorf("claiming from pool %q for SandboxClaim %q: %w", pool, claim.Name, err)

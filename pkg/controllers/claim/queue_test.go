@@ -192,13 +192,8 @@ func TestServingStopsWhenTheClaimCannotBeRead(t *testing.T) {
 // The call says which claim is meant, and what it wants.
 func TestWhatIsAskedFor(t *testing.T) {
 	h := newSyncedHarness(t, newPool(), member("a"), queued("x", 0, ending(time.Hour, retain)))
-	spy := &binderSpy{}
-	h.Binder = func(namespace string) Binder {
-		assert.Equal(t, "team", namespace)
-		return spy
-	}
 	h.mustServe()
-	require.NotNil(t, spy.claim)
-	assert.Equal(t, metav1.ObjectMeta{Namespace: "team", Name: "x", UID: "uid-x"}, spy.claim.ObjectMeta)
-	assert.Equal(t, h.claim("x").Spec, spy.claim.Spec)
+	require.NotNil(t, h.door.last)
+	assert.Equal(t, metav1.ObjectMeta{Namespace: "team", Name: "x", UID: "uid-x"}, h.door.last.ObjectMeta)
+	assert.Equal(t, h.claim("x").Spec, h.door.last.Spec)
 }

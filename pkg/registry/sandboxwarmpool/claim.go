@@ -15,7 +15,10 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/subresource"
 )
 
-var _ rest.NamedCreater = &ClaimREST{}
+var (
+	_ rest.NamedCreater                   = &ClaimREST{}
+	_ rest.SubresourceObjectMetaPreserver = &ClaimREST{}
+)
 
 // ClaimREST serves POST sandboxwarmpools/NAME/claim: a SandboxClaim in, and out.
 type ClaimREST struct {
@@ -33,6 +36,10 @@ func (*ClaimREST) New() runtime.Object { return &sandbox.SandboxClaim{} }
 
 // Destroy leaves the storage to the store that it is shared with.
 func (*ClaimREST) Destroy() {}
+
+// PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate lets metadata.uid say
+// which stored claim is meant.
+func (*ClaimREST) PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate() bool { return true }
 
 // Create draws a Sandbox from the pool. It is idempotent by the name and the
 // spec of the claim: repeated, it answers with the claim that is stored.

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/claim"
@@ -26,7 +27,8 @@ func Claim(ctx context.Context, claimer Claimer, pool string, r claim.Request, o
 	if !ok {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the body is a %T, want a SandboxClaim", obj))
 	}
-	r.Claim = body.DeepCopy()
+	r.Claim, r.UID = body.DeepCopy(), body.UID
+	rest.WipeObjectMetaSystemFields(r.Claim)
 	named := &r.Claim.Spec.WarmPoolRef.Name
 	if *named == "" {
 		*named = pool
