@@ -117,7 +117,7 @@ func guardCommand() *cobra.Command {
 func balanceCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "balance PORT ADDRESS...",
-		Short:  "Pass connections to a port of this machine on to whichever address listens",
+		Short:  "Pass connections to a port of this machine on to whichever server is ready",
 		Hidden: true,
 		Args:   cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -126,7 +126,7 @@ func balanceCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("listening on port %s: %w", args[0], err)
 			}
-			return local.Balance(cmd.Context(), listener, args[1:])
+			return local.Balance(cmd.Context(), listener, args[1:], local.NewReadiness())
 		},
 	}
 }

@@ -20,8 +20,8 @@ func UseOpenAPI(config *genericapiserver.Config) {
 	config.OpenAPIConfig.Info.Title = "sandbox-apiserver"
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(generatedopenapi.GetOpenAPIDefinitions, namer)
 	config.OpenAPIV3Config.Info.Title = "sandbox-apiserver"
-	config.OpenAPIConfig.GetOperationIDAndTags = operationID
-	config.OpenAPIV3Config.GetOperationIDAndTags = operationID
+	config.OpenAPIConfig.GetOperationIDAndTags = operationID   //nolint:staticcheck // the stock configuration sets this one too
+	config.OpenAPIV3Config.GetOperationIDAndTags = operationID //nolint:staticcheck // as above
 }
 
 // operationID tells sandboxes/NAME/claim from sandboxclaims, to which the stock

@@ -24,11 +24,12 @@ func (s *Space) dump(ctx context.Context) {
 		}
 		s.T.Logf("kubectl %v in namespace %s:\n%s", args, s.Name, out)
 	}
-	path := s.Cluster.Server.LogPath()
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		s.T.Logf("reading the server's log: %v", err)
-		return
+	for _, server := range s.Cluster.Replicas() {
+		raw, err := os.ReadFile(server.LogPath())
+		if err != nil {
+			s.T.Logf("reading the server's log: %v", err)
+			continue
+		}
+		s.T.Logf("the end of %s:\n%s", server.LogPath(), lastLines(raw, dumpedLogLines))
 	}
-	s.T.Logf("the end of %s:\n%s", path, lastLines(raw, dumpedLogLines))
 }

@@ -4,6 +4,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -33,6 +34,8 @@ type Options struct {
 	ServerArgs []string
 	// Nodes is the number of simulated nodes; 0 means the default.
 	Nodes int
+	// Replicas is the number of servers; 0 means one.
+	Replicas int
 }
 
 // Main runs the tests of a package with one cluster, and returns the exit code. It
@@ -59,7 +62,7 @@ func (s *suite) run(opts Options, use func(*Env)) (int, error) {
 	if err := flag.Set("test.parallel", parallelTests); err != nil {
 		return 1, fmt.Errorf("setting the number of parallel tests: %w", err)
 	}
-	cluster := local.Options{ServerArgs: opts.ServerArgs, Nodes: opts.Nodes, Log: os.Stderr}
+	cluster := local.Options{ServerArgs: opts.ServerArgs, Nodes: opts.Nodes, Replicas: opts.Replicas, Log: os.Stderr}
 	if opts.Race {
 		binary, err := buildRaceServer(context.Background(), os.Stderr)
 		if err != nil {
@@ -95,7 +98,11 @@ func (e *Env) stopAndCheck() error {
 	if took := time.Since(begin); took > stopWithin {
 		return fmt.Errorf("stopping the server took %v, its Pod has %v", took, stopWithin)
 	}
-	return checkLog(e.Cluster.Server.LogPath())
+	errs := []error{checkLog(e.Cluster.Server.LogPath())}
+	for _, other := range e.Cluster.Replicas()[1:] { // whose shutdown shows nothing new
+		errs = append(errs, other.Kill(context.Background()), checkLog(other.LogPath()))
+	}
+	return errors.Join(errs...)
 }
 
 func buildRaceServer(ctx context.Context, out io.Writer) (string, error) {

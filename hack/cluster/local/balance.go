@@ -4,10 +4,12 @@ package local
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"slices"
 	"time"
 )
 
@@ -15,13 +17,13 @@ import (
 const dialTimeout = time.Second
 
 // Balance accepts connections until ctx ends, and passes each on to one of the backends:
-// to each in turn, and past those that do not listen. It knows nothing of what is said on
-// a connection, which ends when either side ends it. It owns the listener, and is what
-// `cluster balance` runs.
-func Balance(ctx context.Context, listener net.Listener, backends []string) error {
+// to each in turn, and past those that are not ready, as a Service does. It knows nothing
+// of what is said on a connection, which ends when either side ends it. It owns the
+// listener, and is what `cluster balance` runs.
+func Balance(ctx context.Context, listener net.Listener, backends []string, ready func(context.Context, string) bool) error {
 	defer func() { _ = listener.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
-	for first := 0; ; first++ {
+	for turn := 0; ; turn++ {
 		client, err := listener.Accept()
 		if ctx.Err() != nil {
 			return nil
@@ -29,27 +31,49 @@ func Balance(ctx context.Context, listener net.Listener, backends []string) erro
 		if err != nil {
 			return fmt.Errorf("accepting connections for %v: %w", backends, err)
 		}
+		first := turn % len(backends)
 		go func() {
 			defer func() { _ = client.Close() }()
-			if backend, err := dialAny(ctx, backends, first); err == nil {
+			if backend := dialAny(ctx, slices.Concat(backends[first:], backends[:first]), ready); backend != nil {
 				pass(ctx, client, backend)
 			}
 		}()
 	}
 }
 
-// dialAny returns a connection to the first backend that takes one.
-func dialAny(ctx context.Context, backends []string, first int) (net.Conn, error) {
+// dialAny returns a connection to the first backend that is ready, nil if none is.
+func dialAny(ctx context.Context, backends []string, ready func(context.Context, string) bool) net.Conn {
 	dialer := net.Dialer{Timeout: dialTimeout}
-	var errs []error
-	for i := range backends {
-		connection, err := dialer.DialContext(ctx, "tcp", backends[(first+i)%len(backends)])
-		if err == nil {
-			return connection, nil
+	for _, backend := range backends {
+		if !ready(ctx, backend) {
+			continue
 		}
-		errs = append(errs, err)
+		if connection, err := dialer.DialContext(ctx, "tcp", backend); err == nil {
+			return connection
+		}
 	}
-	return nil, errors.Join(errs...)
+	return nil
+}
+
+// NewReadiness returns what asks a server on this machine whether it is ready. Its
+// certificate is not looked at: the question is about the process.
+func NewReadiness() func(ctx context.Context, address string) bool {
+	client := &http.Client{
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+		Timeout:   dialTimeout,
+	}
+	return func(ctx context.Context, address string) bool {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/readyz", nil)
+		if err != nil {
+			return false
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	}
 }
 
 // pass copies both ways until one of them ends, and closes the backend. What was on its

@@ -6,6 +6,10 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -60,11 +64,19 @@ func TestBalance(t *testing.T) {
 	front := listen(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Balance(ctx, front, []string{first.Addr().String(), second.Addr().String()}) }()
+	var asleep atomic.Value
+	asleep.Store("")
+	ready := func(_ context.Context, address string) bool { return address != asleep.Load() }
+	go func() { ended <- Balance(ctx, front, []string{first.Addr().String(), second.Addr().String()}, ready) }()
 
 	assert.Equal(t, "1", greeting(dial(t, front.Addr())))
 	open := dial(t, front.Addr())
 	assert.Equal(t, "2", greeting(open), "each in turn")
+	asleep.Store(second.Addr().String())
+	for range 3 {
+		assert.Equal(t, "1", greeting(dial(t, front.Addr())), "past those that are not ready")
+	}
+	asleep.Store("")
 	require.NoError(t, first.Close())
 	for range 3 {
 		assert.Equal(t, "2", greeting(dial(t, front.Addr())), "past those that are dead")
@@ -78,4 +90,20 @@ func TestBalance(t *testing.T) {
 	stop()
 	require.NoError(t, <-ended)
 	assert.Empty(t, greeting(open), "the end of the balancer is that of its connections")
+}
+
+func TestReadiness(t *testing.T) {
+	var code atomic.Int64
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "/readyz", r.URL.Path)
+		w.WriteHeader(int(code.Load()))
+	}))
+	address := strings.TrimPrefix(server.URL, "https://")
+	ready := NewReadiness()
+	code.Store(http.StatusInternalServerError)
+	assert.False(t, ready(t.Context(), address))
+	code.Store(http.StatusOK)
+	assert.True(t, ready(t.Context(), address))
+	server.Close()
+	assert.False(t, ready(t.Context(), address), "it is dead")
 }
