@@ -114,7 +114,7 @@ func (c *Controller) deleteMember(ctx context.Context, run *pass, doomed removal
 // create makes members until there are as many as are missing. Refusals are no
 // errors of the sync: they are remembered, reported and tried again later.
 func (c *Controller) create(ctx context.Context, run *pass, missing int) error {
-	if missing <= 0 || run.seen.template == nil {
+	if missing == 0 || run.seen.template == nil {
 		return nil
 	}
 	if wait := run.memory.attempts.wait(run.subject(), run.now); wait > 0 {
@@ -166,20 +166,19 @@ func (c *Controller) createMember(ctx context.Context, run *pass, wanted *v1beta
 	answered, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
 	sandboxes := c.Sandboxes.Sandboxes(run.pool.Namespace)
-	_, err := sandboxes.Create(answered, wanted, metav1.CreateOptions{})
+	made, err := sandboxes.Create(answered, wanted, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
-		var existing *v1beta1.Sandbox
-		if existing, err = sandboxes.Get(answered, wanted.Name, metav1.GetOptions{}); err == nil {
-			err = ownedOrTaken(existing, run.pool)
+		if made, err = sandboxes.Get(answered, wanted.Name, metav1.GetOptions{}); err == nil {
+			err = ownedOrTaken(made, run.pool)
 		}
 	}
 	switch {
 	case err == nil:
-		c.expectations.confirm(run.key, wanted.Name)
+		c.expectations.confirm(run.key, wanted.Name, made.UID)
 		creations.WithLabelValues(succeeded).Inc()
 		return nil
 	case errors.Is(err, errTaken), refused(err) && !asked:
-		c.expectations.observed(worker.Key{Namespace: run.key.Namespace, Name: wanted.Name})
+		c.expectations.observed(worker.Key{Namespace: run.key.Namespace, Name: wanted.Name}, "")
 		creations.WithLabelValues(rejected).Inc()
 	default:
 		c.expectations.doubt(run.key, wanted.Name, c.Clock.Now())

@@ -16,16 +16,17 @@
 //
 // The caches are behind, so they are not the only thing that is counted.
 //   - The name of a member is chosen and written down before its create is sent. It
-//     counts from then until the cache has seen it. A create whose answer is lost is
-//     sent again under the same name: etcd takes a name once. A name is given up only
-//     when the API server refused it, or when a consistent list taken later than any
-//     request can last does not have it.
+//     counts from then until the cache has shown it. A create whose answer is lost may
+//     be done late, so it is sent again under the same name: etcd takes a name once.
+//     Other creates wait while there is no room for all that may come. Such a name
+//     counts, whatever became of its Sandbox, until a consistent list taken later than
+//     any request can last says whether it is there.
 //   - A delete counts when the API server has confirmed it, and never before: a
 //     member is not replaced because somebody meant to delete it.
-//   - The first write to a pool in a term, and every write after doubts, waits for the
-//     live pool and a consistent list of its Sandboxes. What the list has and the
-//     cache has not counts as if this term had made it. So it does not matter how
-//     stale the cache of a new leader is, nor what its predecessor did.
+//   - Every write to Sandboxes follows a look at the live pool, and the first of a term
+//     a consistent list of the pool's Sandboxes. What the list has and the cache has
+//     not counts as if this term had made it. So it does not matter how stale the
+//     cache of a new leader is, nor what its predecessor did.
 //   - A create is not cut off when the term ends: Run returns when it was answered,
 //     and answers are waited for no longer than lies between the end of a term that
 //     was lost and the next one. So nothing of the predecessor lands after that list.

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/worker"
 )
 
@@ -15,15 +18,21 @@ import (
 type creation struct {
 	// since is when it was last asked for, or found.
 	since time.Time
-	// sure says that the API server has confirmed it. One that is not sure may exist
-	// or not, or come to exist later.
-	sure bool
-	// doubtful says that a request for it was not answered. It may be done late, even
-	// again when its Sandbox has come and gone.
+	// uid is that of its Sandbox, empty before the API server has confirmed it.
+	uid types.UID
+	// doubtful says that a request for it was not answered. It may be done late: even
+	// again, when its Sandbox has come and gone.
 	doubtful bool
-	// seen says that the Sandbox has been in the cache. It may be gone by now.
+	// seen says that the cache has had a Sandbox of this name. It may be gone by now.
 	seen bool
 }
+
+// sure says whether it counts as existing. One that is not sure may exist or not, or
+// come to exist later.
+func (c creation) sure() bool { return c.uid != "" || c.seen }
+
+// old says whether all requests for it are over.
+func (c creation) old(now time.Time) bool { return now.Sub(c.since) >= lostAfter }
 
 // expectations are the creations of all pools, by the names of the Sandboxes. The
 // zero value is ready. All methods may be called by several goroutines; for one pool
@@ -42,21 +51,9 @@ func (e *expectations) expect(pool worker.Key, name string, now time.Time) {
 	e.put(pool, name, creation{since: now, doubtful: e.pools[pool][name].doubtful})
 }
 
-// found adds a Sandbox that the API server has, or makes an expectation sure.
-func (e *expectations) found(pool worker.Key, name string, now time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	c, ok := e.pools[pool][name]
-	if !ok {
-		c.since = now
-	}
-	c.sure = true
-	e.put(pool, name, c)
-}
-
-// confirm makes an expectation sure, unless the cache has met it already.
-func (e *expectations) confirm(pool worker.Key, name string) {
-	e.update(pool, name, func(c *creation) { c.sure = true })
+// confirm notes that a request was answered well. The cache may have been faster.
+func (e *expectations) confirm(pool worker.Key, name string, uid types.UID) {
+	e.update(pool, name, func(c *creation) { c.uid = uid })
 }
 
 // doubt notes that a request was not answered.
@@ -64,31 +61,43 @@ func (e *expectations) doubt(pool worker.Key, name string, now time.Time) {
 	e.update(pool, name, func(c *creation) { c.doubtful, c.since = true, now })
 }
 
-// observed drops the expectation of a Sandbox that has been in the cache, or that is
-// known not to come. One that may come again stays, until lostAfter.
-func (e *expectations) observed(sandbox worker.Key) {
+// observed drops the expectation of a Sandbox that is, or was, in the cache, or that
+// is known not to come; without uid, whichever it is. A doubtful one stays.
+func (e *expectations) observed(sandbox worker.Key, uid types.UID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	pool, ok := e.poolOf[sandbox]
 	if !ok {
 		return
 	}
-	if c := e.pools[pool][sandbox.Name]; c.doubtful {
+	switch c := e.pools[pool][sandbox.Name]; {
+	case c.doubtful:
 		c.seen = true
 		e.pools[pool][sandbox.Name] = c
-		return
+	case uid == "" || c.uid == "" || c.uid == uid:
+		e.drop(pool, sandbox.Name)
 	}
-	e.drop(pool, sandbox.Name)
 }
 
-// settle drops what was seen, and cannot come again any more.
-func (e *expectations) settle(pool worker.Key, now time.Time) {
+// listed adds, or makes sure, a member that is in a consistent list. If it is old,
+// what is in the list is all that there will be.
+func (e *expectations) listed(pool worker.Key, sandbox metav1.Object, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for name, c := range e.pools[pool] {
-		if c.seen && now.Sub(c.since) >= lostAfter {
-			e.drop(pool, name)
-		}
+	c := e.pools[pool][sandbox.GetName()]
+	if c.old(now) {
+		c = creation{since: now}
+	}
+	c.uid = sandbox.GetUID()
+	e.put(pool, sandbox.GetName(), c)
+}
+
+// unlisted drops what is no member in a consistent list, unless it may come yet.
+func (e *expectations) unlisted(pool worker.Key, name string, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.pools[pool][name]; !c.doubtful || c.old(now) {
+		e.drop(pool, name)
 	}
 }
 
@@ -98,13 +107,6 @@ func (e *expectations) of(pool worker.Key) map[string]creation {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return maps.Clone(e.pools[pool])
-}
-
-// lost drops what was neither seen nor found.
-func (e *expectations) lost(pool worker.Key, name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.drop(pool, name)
 }
 
 func (e *expectations) forget(pool worker.Key) {

@@ -18,7 +18,6 @@ import (
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/render"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/worker"
 )
 
 // lostAfter is when a creation that nobody has seen is looked for in a list. It is
@@ -55,13 +54,12 @@ func (c *Controller) gather(run *pass) (observed, error) {
 	if template != nil {
 		seen.blueprint = blueprint{template, render.TemplateHash(template)}
 	}
-	c.expectations.settle(run.key, run.now)
 	expected := c.expectations.of(run.key) // before the cache, see there
 	if err := c.gatherMembers(run, &seen, expected); err != nil {
 		return seen, err
 	}
 	for name, creation := range expected {
-		if creation.sure || creation.seen {
+		if creation.sure() {
 			seen.sure++
 		} else {
 			seen.unsure = append(seen.unsure, name)
@@ -75,31 +73,32 @@ func (c *Controller) gather(run *pass) (observed, error) {
 }
 
 // gatherMembers leaves out what has been deleted, whether the cache knows or not. What
-// it meets in the cache is not expected any more. But a member that is about to go
-// stays expected if a late request may make it again.
+// it meets in the cache is not expected any more, unless it is on its way out and a
+// late request may make it again.
 func (c *Controller) gatherMembers(run *pass, seen *observed, expected map[string]creation) error {
 	sandboxes, err := c.SandboxInformer.Informer().GetIndexer().ByIndex(byPool, string(run.pool.UID))
 	if err != nil {
 		return fmt.Errorf("reading the Sandboxes of pool %q: %w", run.pool.Name, err)
 	}
 	unseen := sets.New[types.UID]()
+	seen.members = make([]member, 0, len(sandboxes))
 	for _, obj := range sandboxes {
 		sandbox, ok := obj.(*v1beta1.Sandbox)
-		if !ok || sandbox.Namespace != run.pool.Namespace {
+		if !ok || !isMember(sandbox, run.pool) {
 			continue
 		}
-		gone := run.memory.deleted.Has(sandbox.UID) && sandbox.DeletionTimestamp == nil
-		if gone {
+		here := sandbox.DeletionTimestamp == nil
+		if here && run.memory.deleted.Has(sandbox.UID) {
 			unseen.Insert(sandbox.UID)
+			here = false
 		}
-		counts := !gone && isMember(sandbox, run.pool) && sandbox.DeletionTimestamp == nil
-		mayReturn := expected[sandbox.Name].doubtful
-		if counts || !mayReturn {
+		asked := expected[sandbox.Name]
+		if here || !asked.doubtful && asked.uid == sandbox.UID {
 			delete(expected, sandbox.Name)
 		}
-		if counts {
+		if here {
 			m := memberOf(sandbox, seen.blueprint, run.now)
-			m.mayReturn = mayReturn
+			m.mayReturn = asked.doubtful
 			seen.members = append(seen.members, m)
 		}
 	}
@@ -107,13 +106,8 @@ func (c *Controller) gatherMembers(run *pass, seen *observed, expected map[strin
 	return nil
 }
 
-func (c *Controller) inCache(sandbox worker.Key) bool {
-	_, err := c.SandboxInformer.Lister().Sandboxes(sandbox.Namespace).Get(sandbox.Name)
-	return err == nil
-}
-
 // survey takes a consistent list of the pool's Sandboxes. What it has and the cache
-// has not is expected from now on; what was expected for long and is not there, no more.
+// has not is expected from now on; what it has not, no more.
 //
 // The list is by label, for there is no selector by owner. Somebody may have taken
 // the label off a member; then only the cache, which is by owner, counts it.
@@ -127,23 +121,25 @@ func (c *Controller) survey(ctx context.Context, run *pass) error {
 	}
 	for i := range list.Items {
 		sandbox := &list.Items[i]
-		delete(expected, sandbox.Name)
-		counts := isMember(sandbox, run.pool) && sandbox.DeletionTimestamp == nil
-		if counts {
-			c.expectations.found(run.key, sandbox.Name, run.now)
+		if !isMember(sandbox, run.pool) || sandbox.DeletionTimestamp != nil {
+			continue
 		}
-		// The cache is looked at afterwards, or an event meanwhile could be missed.
-		if key := cache.MetaObjectToName(sandbox); !counts || c.inCache(key) {
-			c.expectations.observed(key)
+		delete(expected, sandbox.Name)
+		c.expectations.listed(run.key, sandbox, run.now)
+		if c.inCache(sandbox) { // looked at afterwards, or its event could be missed
+			c.expectations.observed(cache.MetaObjectToName(sandbox), sandbox.UID)
 		}
 	}
-	for name, creation := range expected {
-		if run.now.Sub(creation.since) >= lostAfter {
-			c.expectations.lost(run.key, name)
-		}
+	for name := range expected {
+		c.expectations.unlisted(run.key, name, run.now)
 	}
 	run.memory.listed = true
 	return nil
+}
+
+func (c *Controller) inCache(sandbox *v1beta1.Sandbox) bool {
+	cached, err := c.SandboxInformer.Lister().Sandboxes(sandbox.Namespace).Get(sandbox.Name)
+	return err == nil && cached.UID == sandbox.UID
 }
 
 // found turns "not found" into nil.

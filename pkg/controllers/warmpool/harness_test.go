@@ -275,9 +275,10 @@ func (h *harness) condition(kind string) string {
 	return string(condition.Status) + "/" + condition.Reason
 }
 
-func (h *harness) message(kind string) string {
+// message is that of the condition Progressing.
+func (h *harness) message() string {
 	h.Helper()
-	condition := meta.FindStatusCondition(h.pool().Status.Conditions, kind)
+	condition := meta.FindStatusCondition(h.pool().Status.Conditions, v1beta1.ConditionProgressing)
 	require.NotNil(h, condition)
 	return condition.Message
 }

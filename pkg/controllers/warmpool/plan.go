@@ -41,7 +41,8 @@ type observed struct {
 	replacements brake
 }
 
-// missing is how many members there are too few when some are deleted.
+// missing is how many members have to be made when some are deleted, those included
+// that may exist. If even they are too many, none: it is not known which to ask for.
 func (o observed) missing(deleted []removal) int {
 	vacated := 0
 	for i := range deleted {
@@ -49,14 +50,18 @@ func (o observed) missing(deleted []removal) int {
 			vacated++
 		}
 	}
-	return o.replicas - (len(o.members) - vacated) - o.sure
+	missing := o.replicas - (len(o.members) - vacated) - o.sure
+	if missing < len(o.unsure) {
+		return 0
+	}
+	return max(missing, 0)
 }
 
 // plan is everything that one sync will write to Sandboxes, and why.
 type plan struct {
 	remove []removal
-	// create is how many members are missing when all of remove are deleted. One that
-	// may exist is missing: it is asked for again under its name.
+	// create is how many members are to be made when all of remove are deleted. One
+	// that may exist is asked for again, under its name.
 	create int
 	// replaces says that remove begins a round of replacements.
 	replaces bool
@@ -74,13 +79,16 @@ type removal struct {
 // decide says what is to be done for a pool that was seen so.
 func decide(seen observed, now time.Time) plan {
 	var p plan
-	left := slices.Clone(seen.members)
-	slices.SortFunc(left, byUse)
-	left = p.shrink(left, len(left)+seen.sure-seen.replicas)
+	left, surplus := seen.members, len(seen.members)+seen.sure-seen.replicas
+	if surplus > 0 || slices.ContainsFunc(left, seen.mayGo) { // a large pool is sorted only if it matters
+		left = slices.Clone(left)
+		slices.SortFunc(left, byUse)
+	}
+	left = p.shrink(left, surplus)
 	if seen.template != nil {
 		left = p.replaceStale(left, seen)
 		left = p.replaceFailing(left, seen, now)
-		p.create = max(0, seen.missing(p.remove))
+		p.create = seen.missing(p.remove)
 	}
 	for i := range left {
 		if at := left[i].stuckAt; at.After(now) {
@@ -88,6 +96,11 @@ func decide(seen observed, now time.Time) plan {
 		}
 	}
 	return p
+}
+
+// mayGo says whether a member may have to be replaced.
+func (o observed) mayGo(m member) bool {
+	return isFailing(m) || m.stale && o.strategy.Type != v1beta1.OnReplenishStrategy
 }
 
 // byUse puts first what is of the least use: what is not Ready, then what is stale,

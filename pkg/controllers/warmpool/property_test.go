@@ -240,7 +240,7 @@ func (w *world) calmDown() {
 // a pool never has more members than it asks for because of a create, and it has as
 // many when things have calmed down.
 func TestNeverMoreThanAskedWhateverHappens(t *testing.T) {
-	worlds := uint64(5000)
+	worlds := uint64(150)
 	if testing.Short() {
 		worlds = 20
 	}

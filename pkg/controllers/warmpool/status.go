@@ -111,7 +111,7 @@ func (o outcome) available() metav1.Condition {
 // go at once.
 func (o outcome) usable() int {
 	recreate := o.seen.strategy.Type == v1beta1.RecreateStrategy
-	return count(o.seen.members, func(m member) bool { return m.ready && !(m.stale && recreate) })
+	return count(o.seen.members, func(m member) bool { return m.ready && (!m.stale || !recreate) })
 }
 
 func isUnplaced(m member) bool    { return m.health == unplaced }

@@ -47,7 +47,8 @@ func TestLongPoolNamesGiveValidNames(t *testing.T) {
 	assert.Len(t, name, maxName)
 	assert.Empty(t, utilvalidation.IsDNS1123Label(name))
 	assert.Equal(t, "warm-before", nextName([]string{"warm-before"}, 0, "warm-"))
-	assert.NotEqual(t, nextName(nil, 0, "warm-"), nextName(nil, 0, "warm-"))
+	one, other := nextName(nil, 0, "warm-"), nextName(nil, 0, "warm-")
+	assert.NotEqual(t, one, other)
 }
 
 func TestADrawnSandboxIsReplacedAndLeftAlone(t *testing.T) {
@@ -111,7 +112,7 @@ func TestTemplateMissing(t *testing.T) {
 	h.settle()
 	assert.Empty(t, h.writes())
 	assert.Equal(t, "False/TemplateNotFound", h.condition(v1beta1.ConditionProgressing))
-	assert.Equal(t, `SandboxTemplate "python" does not exist: no Sandbox can be made, those that exist stay`, h.message(v1beta1.ConditionProgressing))
+	assert.Equal(t, `SandboxTemplate "python" does not exist: no Sandbox can be made, those that exist stay`, h.message())
 	assert.Len(t, h.recorded(), 1)
 
 	h.put(templates, newTemplate("v1"))
@@ -259,7 +260,7 @@ func TestFailuresAreReplacedWithABrake(t *testing.T) {
 	}
 	assert.InDelta(t, 7, replaced, 1, "after 0, 10, 30, 70, 150, 310 s, then every five minutes")
 	assert.Equal(t, "False/SandboxesFail", h.condition(v1beta1.ConditionProgressing))
-	assert.Contains(t, h.message(v1beta1.ConditionProgressing), "it exited with code 0")
+	assert.Contains(t, h.message(), "it exited with code 0")
 	assert.Len(t, h.live(), 1)
 }
 

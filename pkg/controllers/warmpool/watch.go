@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/worker"
 )
 
 // memberDelay gathers what members report: while a large pool fills, thousands of
@@ -112,19 +113,17 @@ func (c *Controller) sandboxHandler() cache.ResourceEventHandler {
 			if err != nil {
 				return
 			}
-			c.expectations.observed(key)
 			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 				obj = gone.Obj
 			}
-			if sandbox, ok := obj.(*v1beta1.Sandbox); ok {
-				c.left(sandbox)
-			}
+			sandbox, _ := obj.(*v1beta1.Sandbox)
+			c.left(key, sandbox)
 		},
 	}
 }
 
 func (c *Controller) appeared(sandbox *v1beta1.Sandbox) {
-	c.expectations.observed(cache.MetaObjectToName(sandbox))
+	c.expectations.observed(cache.MetaObjectToName(sandbox), sandbox.UID)
 	if pool, ok := poolOf(sandbox); ok {
 		c.worker.EnqueueAfter(pool, memberDelay)
 	}
@@ -133,7 +132,7 @@ func (c *Controller) appeared(sandbox *v1beta1.Sandbox) {
 // changed looks at the pool that a Sandbox belonged to: a claim takes it away by
 // changing its owner, and only the old object says whose it was.
 func (c *Controller) changed(before, after *v1beta1.Sandbox) {
-	c.expectations.observed(cache.MetaObjectToName(after))
+	c.expectations.observed(cache.MetaObjectToName(after), after.UID)
 	was, wasMember := poolOf(before)
 	is, isMember := poolOf(after)
 	switch {
@@ -154,8 +153,14 @@ func (c *Controller) changed(before, after *v1beta1.Sandbox) {
 	c.worker.EnqueueAfter(is, memberDelay)
 }
 
-// left is called for a Sandbox that is gone.
-func (c *Controller) left(sandbox *v1beta1.Sandbox) {
+// left is called for a Sandbox that is gone, with what was last known of it, if
+// anything was.
+func (c *Controller) left(key worker.Key, sandbox *v1beta1.Sandbox) {
+	if sandbox == nil {
+		c.expectations.observed(key, "")
+		return
+	}
+	c.expectations.observed(key, sandbox.UID)
 	if pool, ok := poolOf(sandbox); ok {
 		c.worker.Enqueue(pool)
 	}
