@@ -253,10 +253,10 @@ func running(sandbox *v1beta1.Sandbox) bool {
 		len(sandbox.Status.PodIPs) > 0
 }
 
-// keepsStale says whether members of an earlier template may be drawn. OnReplenish is the default.
+// keepsStale says whether members of an earlier template may be drawn: always but under Recreate, which promises that
+// nobody gets one. A rolling update that withdrew them all at once would leave its pool empty.
 func keepsStale(pool *v1beta1.SandboxWarmPool) bool {
-	strategy := pool.Spec.UpdateStrategy.Type
-	return strategy == v1beta1.OnReplenishStrategy || strategy == ""
+	return pool.Spec.UpdateStrategy.Type != v1beta1.RecreateStrategy
 }
 
 func templateOf(pool *v1beta1.SandboxWarmPool) Key {

@@ -112,14 +112,14 @@ func TestAvailable(t *testing.T) {
 		"pool being deleted": {
 			change: func(_ *v1beta1.Sandbox, p *v1beta1.SandboxWarmPool) { p.DeletionTimestamp = &now }, hash: current,
 		},
-		"stale, Recreate":                  {hash: "hash-of-v3"},
-		"stale, RollingUpdate":             {change: strategy(v1beta1.RollingUpdateStrategy), hash: "hash-of-v3"},
-		"stale, OnReplenish":               {change: strategy(v1beta1.OnReplenishStrategy), hash: "hash-of-v3", available: true},
-		"stale, strategy not given":        {change: strategy(""), hash: "hash-of-v3", available: true},
-		"no template, Recreate":            {},
-		"no template, OnReplenish":         {change: strategy(v1beta1.OnReplenishStrategy), available: true},
-		"no template, no label, Recreate":  {change: sandbox(func(s *v1beta1.Sandbox) { s.Labels = nil })},
-		"current, no label, RollingUpdate": {change: sandbox(func(s *v1beta1.Sandbox) { s.Labels = nil }), hash: current},
+		"stale, Recreate":                 {hash: "hash-of-v3"},
+		"stale, RollingUpdate":            {change: strategy(v1beta1.RollingUpdateStrategy), hash: "hash-of-v3", available: true},
+		"stale, OnReplenish":              {change: strategy(v1beta1.OnReplenishStrategy), hash: "hash-of-v3", available: true},
+		"stale, strategy not given":       {change: strategy(""), hash: "hash-of-v3", available: true},
+		"no template, Recreate":           {},
+		"no template, OnReplenish":        {change: strategy(v1beta1.OnReplenishStrategy), available: true},
+		"no template, no label, Recreate": {change: sandbox(func(s *v1beta1.Sandbox) { s.Labels = nil })},
+		"current, no label, Recreate":     {change: sandbox(func(s *v1beta1.Sandbox) { s.Labels = nil }), hash: current},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func statusOf(o outcome, now time.Time) v1beta1.SandboxWarmPoolStatus {
 	status.Replicas = int32(len(o.seen.members))
 	status.ReadyReplicas = int32(count(o.seen.members, isReady))
 	status.StaleReplicas = int32(count(o.seen.members, func(m member) bool { return m.stale }))
-	status.Selector = labels.Set{v1beta1.WarmPoolLabel: o.pool.Name}.String()
+	status.Selector = labels.Set{v1beta1.WarmPoolLabel: o.pool.Name}.String() + ",!" + v1beta1.ClaimLabel
 	status.ObservedGeneration = o.pool.Generation
 	for _, condition := range []metav1.Condition{o.progressing(), o.available()} {
 		condition.Message = clip(condition.Message)

@@ -28,7 +28,7 @@ func TestStatusCounts(t *testing.T) {
 	assert.EqualValues(t, 7, status.Replicas)
 	assert.EqualValues(t, 5, status.ReadyReplicas)
 	assert.EqualValues(t, 2, status.StaleReplicas)
-	assert.Equal(t, "sandbox.agents.x-k8s.io/warm-pool=warm", status.Selector)
+	assert.Equal(t, "sandbox.agents.x-k8s.io/warm-pool=warm,!sandbox.agents.x-k8s.io/claim", status.Selector)
 	assert.EqualValues(t, 2, status.ObservedGeneration)
 }
 
