@@ -24,7 +24,7 @@ const retryAfterSeconds = 1
 // choose decides how to answer: with a Sandbox that is available, or without.
 func (c *Claimer) choose(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
 	if r.Sandbox != "" {
-		return c.chooseVeryOne(r, pool)
+		return c.chooseVeryOne(ctx, r, pool)
 	}
 	if forcesColdStart(r.Claim) {
 		return c.withoutWarm(ctx, r, pool)
@@ -67,21 +67,27 @@ func (c *Claimer) stale(ctx context.Context, pool *sandbox.SandboxWarmPool, rese
 	return reserved.Entry().Payload.Labels[v1beta1.TemplateHashLabel] != render.TemplateHash(template), nil
 }
 
-// chooseVeryOne reserves the Sandbox that the URL names, or says why not.
-func (c *Claimer) chooseVeryOne(r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
+// chooseVeryOne reserves the Sandbox that the URL names, or says why not. The
+// index may be a moment behind, so etcd is asked before the answer is no.
+func (c *Claimer) chooseVeryOne(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
 	if forcesColdStart(r.Claim) {
 		return nil, invalid(r.Claim, field.Forbidden(field.NewPath("spec"), "env and volumeClaimTemplates need a Sandbox of their own: claim from the pool instead"))
 	}
-	reservation, ok := c.Index.ReserveNamed(warmindex.Key{Namespace: pool.Namespace, Name: r.Sandbox})
-	if ok && reservation.Entry().Pool != poolKey(pool) {
-		reservation.Release()
-		ok = false
+	reserved, ok := c.Index.ReserveNamed(warmindex.Key{Namespace: pool.Namespace, Name: r.Sandbox})
+	if ok && reserved.Entry().Pool == poolKey(pool) {
+		return newWarm(c, r, reserved)
 	}
-	if !ok {
+	reserved.Release()
+	obj, err := c.Sandboxes.Get(ctx, r.Sandbox, &metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	stored := obj.(*sandbox.Sandbox)
+	if !available(stored) || metav1.GetControllerOf(stored).UID != pool.UID || c.Index.Waiting(poolKey(pool)) > 0 {
 		return nil, apierrors.NewConflict(sandbox.Resource("sandboxes"), r.Sandbox,
-			fmt.Errorf("it is not an available Sandbox of pool %q: it is claimed, not Ready, or made from another template", pool.Name))
+			fmt.Errorf("it is not an available Sandbox of pool %q: it is claimed, set aside for a claim that waits, or not Ready", pool.Name))
 	}
-	return newWarm(c, r, reservation)
+	return &warm{Claimer: c, options: r.Options, drawn: stored}, nil
 }
 
 // withoutWarm answers a claim for which nothing is available.

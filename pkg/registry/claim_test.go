@@ -195,6 +195,19 @@ func TestClaimWithTheUIDOfADeletedOneIsNotMade(t *testing.T) {
 	assert.True(t, apierrors.IsConflict(err), "%v", err)
 }
 
+func TestVeryOneIsClaimedBeforeTheIndexKnowsIt(t *testing.T) {
+	s := withPool(t)
+	s.warm("one")
+	s.index.Delete(warmindex.Key{Namespace: namespace, Name: "one"})
+	first, err := s.claim("sandboxes/claim", "one", newClaim("mine"))
+	require.NoError(t, err)
+	assert.Equal(t, "one", first.Status.Sandbox.Name)
+	before := s.revision()
+	_, err = s.claim("sandboxes/claim", "one", newClaim("thief"))
+	assert.True(t, apierrors.IsConflict(err), "%v", err)
+	assert.Equal(t, before, s.revision())
+}
+
 func TestRepeatedClaimDrawsOnce(t *testing.T) {
 	s := withPool(t)
 	s.warm("one")
