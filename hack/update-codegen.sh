@@ -63,7 +63,9 @@ fi
 step "apply configurations, clientset, listers, informers"
 go run ./hack/models-schema >"$work/schema.json"
 out=$work/generated
+core=k8s.io/api/core/v1 networking=k8s.io/api/networking/v1 known=k8s.io/client-go/applyconfigurations
 applyconfiguration-gen --go-header-file "$header" --output-dir "$out/applyconfiguration" \
+  --external-applyconfigurations "$core.PodSpec:$known/core/v1,$core.PersistentVolumeClaimSpec:$known/core/v1,$networking.NetworkPolicyIngressRule:$known/networking/v1,$networking.NetworkPolicyEgressRule:$known/networking/v1" \
   --output-pkg "$generated/applyconfiguration" --openapi-schema "$work/schema.json" "$version"
 # The extractor of sandboxes/claim would have the name of that of SandboxClaims.
 sed -i 's/\bExtractSandboxClaim\b/ExtractSandboxClaimSubresource/' "$out/applyconfiguration/sandbox/v1beta1/sandbox.go"

@@ -1204,7 +1204,7 @@ func schema_pkg_apis_sandbox_v1beta1_SandboxSpec(ref common.ReferenceCallback) c
 				Properties: map[string]spec.Schema{
 					"podTemplate": {
 						SchemaProps: spec.SchemaProps{
-							Description: "PodTemplate describes the Pod that runs while the Sandbox is Running. A PodTemplate describes the Pod that runs while the Sandbox is Running. Labels and annotations that are added or changed are put on the Pod that runs; a change of the spec takes effect with the next Pod.",
+							Description: "PodTemplate describes the Pod that runs while the Sandbox is Running. A change of the spec takes effect with the next Pod. Labels that are added or changed, and annotations that are added, are put on the running Pod as well; removed ones go with it.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1beta1.PodTemplate{}.OpenAPIModelName()),
 						},

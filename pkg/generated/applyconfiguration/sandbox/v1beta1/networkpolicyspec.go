@@ -5,7 +5,7 @@
 package v1beta1
 
 import (
-	v1 "k8s.io/api/networking/v1"
+	v1 "k8s.io/client-go/applyconfigurations/networking/v1"
 )
 
 // NetworkPolicySpecApplyConfiguration represents a declarative configuration of the NetworkPolicySpec type for use
@@ -14,9 +14,9 @@ import (
 // NetworkPolicySpec is the part of a NetworkPolicy that a template may choose.
 type NetworkPolicySpecApplyConfiguration struct {
 	// Ingress rules; an empty list allows nothing in.
-	Ingress []v1.NetworkPolicyIngressRule `json:"ingress,omitempty"`
+	Ingress []v1.NetworkPolicyIngressRuleApplyConfiguration `json:"ingress,omitempty"`
 	// Egress rules; an empty list allows nothing out.
-	Egress []v1.NetworkPolicyEgressRule `json:"egress,omitempty"`
+	Egress []v1.NetworkPolicyEgressRuleApplyConfiguration `json:"egress,omitempty"`
 }
 
 // NetworkPolicySpecApplyConfiguration constructs a declarative configuration of the NetworkPolicySpec type for use with
@@ -28,9 +28,12 @@ func NetworkPolicySpec() *NetworkPolicySpecApplyConfiguration {
 // WithIngress adds the given value to the Ingress field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Ingress field.
-func (b *NetworkPolicySpecApplyConfiguration) WithIngress(values ...v1.NetworkPolicyIngressRule) *NetworkPolicySpecApplyConfiguration {
+func (b *NetworkPolicySpecApplyConfiguration) WithIngress(values ...*v1.NetworkPolicyIngressRuleApplyConfiguration) *NetworkPolicySpecApplyConfiguration {
 	for i := range values {
-		b.Ingress = append(b.Ingress, values[i])
+		if values[i] == nil {
+			panic("nil value passed to WithIngress")
+		}
+		b.Ingress = append(b.Ingress, *values[i])
 	}
 	return b
 }
@@ -38,9 +41,12 @@ func (b *NetworkPolicySpecApplyConfiguration) WithIngress(values ...v1.NetworkPo
 // WithEgress adds the given value to the Egress field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Egress field.
-func (b *NetworkPolicySpecApplyConfiguration) WithEgress(values ...v1.NetworkPolicyEgressRule) *NetworkPolicySpecApplyConfiguration {
+func (b *NetworkPolicySpecApplyConfiguration) WithEgress(values ...*v1.NetworkPolicyEgressRuleApplyConfiguration) *NetworkPolicySpecApplyConfiguration {
 	for i := range values {
-		b.Egress = append(b.Egress, values[i])
+		if values[i] == nil {
+			panic("nil value passed to WithEgress")
+		}
+		b.Egress = append(b.Egress, *values[i])
 	}
 	return b
 }

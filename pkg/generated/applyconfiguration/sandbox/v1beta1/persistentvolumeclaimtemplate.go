@@ -5,7 +5,7 @@
 package v1beta1
 
 import (
-	v1 "k8s.io/api/core/v1"
+	v1 "k8s.io/client-go/applyconfigurations/core/v1"
 )
 
 // PersistentVolumeClaimTemplateApplyConfiguration represents a declarative configuration of the PersistentVolumeClaimTemplate type for use
@@ -17,7 +17,7 @@ type PersistentVolumeClaimTemplateApplyConfiguration struct {
 	Metadata *EmbeddedObjectMetadataApplyConfiguration `json:"metadata,omitempty"`
 	// Spec is the specification of the PersistentVolumeClaim. At least one
 	// access mode and a storage request are required.
-	Spec *v1.PersistentVolumeClaimSpec `json:"spec,omitempty"`
+	Spec *v1.PersistentVolumeClaimSpecApplyConfiguration `json:"spec,omitempty"`
 }
 
 // PersistentVolumeClaimTemplateApplyConfiguration constructs a declarative configuration of the PersistentVolumeClaimTemplate type for use with
@@ -37,7 +37,7 @@ func (b *PersistentVolumeClaimTemplateApplyConfiguration) WithMetadata(value *Em
 // WithSpec sets the Spec field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Spec field is set to the value of the last call.
-func (b *PersistentVolumeClaimTemplateApplyConfiguration) WithSpec(value v1.PersistentVolumeClaimSpec) *PersistentVolumeClaimTemplateApplyConfiguration {
-	b.Spec = &value
+func (b *PersistentVolumeClaimTemplateApplyConfiguration) WithSpec(value *v1.PersistentVolumeClaimSpecApplyConfiguration) *PersistentVolumeClaimTemplateApplyConfiguration {
+	b.Spec = value
 	return b
 }

@@ -5,7 +5,7 @@
 package v1beta1
 
 import (
-	v1 "k8s.io/api/core/v1"
+	v1 "k8s.io/client-go/applyconfigurations/core/v1"
 )
 
 // PodTemplateApplyConfiguration represents a declarative configuration of the PodTemplate type for use
@@ -22,7 +22,7 @@ type PodTemplateApplyConfiguration struct {
 	// Sandbox runs with automountServiceAccountToken=false and
 	// enableServiceLinks=false, with hostname set to the name of the Sandbox and
 	// with subdomain "sandboxes".
-	Spec *v1.PodSpec `json:"spec,omitempty"`
+	Spec *v1.PodSpecApplyConfiguration `json:"spec,omitempty"`
 }
 
 // PodTemplateApplyConfiguration constructs a declarative configuration of the PodTemplate type for use with
@@ -42,7 +42,7 @@ func (b *PodTemplateApplyConfiguration) WithMetadata(value *PodMetadataApplyConf
 // WithSpec sets the Spec field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Spec field is set to the value of the last call.
-func (b *PodTemplateApplyConfiguration) WithSpec(value v1.PodSpec) *PodTemplateApplyConfiguration {
-	b.Spec = &value
+func (b *PodTemplateApplyConfiguration) WithSpec(value *v1.PodSpecApplyConfiguration) *PodTemplateApplyConfiguration {
+	b.Spec = value
 	return b
 }

@@ -15,9 +15,9 @@ import (
 // SandboxSpec is the desired state of a Sandbox.
 type SandboxSpecApplyConfiguration struct {
 	// PodTemplate describes the Pod that runs while the Sandbox is Running. A
-	// PodTemplate describes the Pod that runs while the Sandbox is Running. Labels
-	// and annotations that are added or changed are put on the Pod that runs; a
-	// change of the spec takes effect with the next Pod.
+	// change of the spec takes effect with the next Pod. Labels that are added or
+	// changed, and annotations that are added, are put on the running Pod as well;
+	// removed ones go with it.
 	PodTemplate *PodTemplateApplyConfiguration `json:"podTemplate,omitempty"`
 	// VolumeClaimTemplates are disks of this Sandbox. Each becomes a
 	// PersistentVolumeClaim called TEMPLATE-SANDBOX before the Pod is made, and is
