@@ -11,7 +11,7 @@ E2E         := ./test/e2e/...
 # More arguments for `go test`: make test-unit ARGS='-run TestArchitecture -v'
 ARGS ?=
 
-.PHONY: help run stop status build test test-unit test-integration test-e2e binaries generate verify lint fmt largest clean
+.PHONY: help run stop status build test test-unit test-integration test-e2e stress binaries generate verify lint fmt largest clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ test-integration: binaries ## Run the tests that start clusters of their own, on
 
 test-e2e: binaries ## Run users' stories against the real control plane and the real server
 	go test -race -count 1 -p 1 -timeout 15m $(ARGS) $(E2E)
+
+stress: binaries ## Claim 5,000 times from three replicas that are killed all the while
+	go test -race -count 1 -timeout 40m -v ./test/e2e/violence -args -violence.claims=5000
 
 # Before the tests, or compiling would eat their time limits.
 binaries: build ## Compile what a local cluster consists of into bin/: etcd, Kubernetes, kwok

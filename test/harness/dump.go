@@ -7,7 +7,10 @@ import (
 	"os"
 )
 
-const dumpedLogLines = 60
+const (
+	dumpedLogLines     = 60
+	dumpedKubectlLines = 1000
+)
 
 // dump logs what somebody who looks into the failure would ask kubectl for.
 func (s *Space) dump(ctx context.Context) {
@@ -22,7 +25,7 @@ func (s *Space) dump(ctx context.Context) {
 			s.T.Logf("looking into namespace %s: %v", s.Name, err)
 			continue
 		}
-		s.T.Logf("kubectl %v in namespace %s:\n%s", args, s.Name, out)
+		s.T.Logf("kubectl %v in namespace %s:\n%s", args, s.Name, firstLines(out, dumpedKubectlLines))
 	}
 	for _, server := range s.Cluster.Replicas() {
 		raw, err := os.ReadFile(server.LogPath())
