@@ -58,6 +58,12 @@ func TestRecordKnowsItsProcess(t *testing.T) {
 	assert.True(t, record.Alive(), "a process that is not the recorded one must not be signalled")
 }
 
+func TestAliveFromTheStart(t *testing.T) {
+	for range 50 { // the kernel shows the command line a moment after exec
+		require.True(t, startSleep(t).Alive())
+	}
+}
+
 func TestEndTerminates(t *testing.T) {
 	first, second := startSleep(t), startSleep(t)
 	begin := time.Now()

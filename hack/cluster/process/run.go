@@ -15,7 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-const pollInterval = 50 * time.Millisecond
+const (
+	pollInterval = 50 * time.Millisecond
+	execTimeout  = 5 * time.Second
+)
 
 // Spec says what Start is to start.
 type Spec struct {
@@ -45,14 +48,27 @@ func Start(spec Spec) (Record, error) {
 	if err := cmd.Start(); err != nil {
 		return Record{}, fmt.Errorf("starting %s: %w", spec.Program, err)
 	}
-	// Exec has happened when Start returns, so /proc shows the program itself.
-	stat, statErr := readStat(procDir, cmd.Process.Pid)
-	record := Record{PID: cmd.Process.Pid, StartTicks: stat.startTicks, Program: spec.Program}
+	stat, err := awaitExec(cmd.Process.Pid, spec.Program)
 	go func() { _ = cmd.Wait() }() // reaps it, should it end before the caller does
-	if statErr != nil {
-		return Record{}, fmt.Errorf("looking at %s after its start: %w", spec.Program, statErr)
+	if err != nil {
+		return Record{}, fmt.Errorf("looking at %s after its start: %w", spec.Program, err)
 	}
-	return record, nil
+	return Record{PID: cmd.Process.Pid, StartTicks: stat.startTicks, Program: spec.Program}, nil
+}
+
+// awaitExec returns once /proc shows the program: until a moment after exec, which is
+// what exec.Cmd waits for, it shows no command line at all. One that has ended has none
+// either, and is there until it is reaped.
+func awaitExec(pid int, program string) (procStat, error) {
+	for deadline := time.Now().Add(execTimeout); ; <-time.After(time.Millisecond) {
+		stat, err := readStat(procDir, pid)
+		if err != nil || stat.ended() || readProgram(procDir, pid) == program {
+			return stat, err
+		}
+		if time.Now().After(deadline) {
+			return stat, fmt.Errorf("its command line does not begin with %s after %v", program, execTimeout)
+		}
+	}
 }
 
 // End asks the processes to terminate, in the order given and all at once, and kills
