@@ -67,7 +67,12 @@ func (c *Claimer) Claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, 
 // a claim that waits is given a Sandbox if one is available by now; a client that
 // could do so would overtake the claims that have waited longer.
 func (c *Claimer) ClaimOnce(ctx context.Context, r Request) (*sandbox.SandboxClaim, error) {
-	if r.Claim.Name != "" {
+	// Admission first: what is stored under the name has been mutated as well.
+	r, err := c.admit(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if r.UID != "" || c.mayExist(ctx, r.Claim.Name) {
 		existing, err := c.existing(ctx, r)
 		if existing != nil || err != nil {
 			return existing, err
@@ -76,11 +81,7 @@ func (c *Claimer) ClaimOnce(ctx context.Context, r Request) (*sandbox.SandboxCla
 	if r.UID != "" {
 		return nil, conflict(r.Claim.Name, "there is no claim with UID "+string(r.UID)+": it has been deleted")
 	}
-	admitted, err := c.admit(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := c.Claim(ctx, admitted)
+	answer, err := c.Claim(ctx, r)
 	if !apierrors.IsAlreadyExists(err) {
 		return answer, err
 	}
@@ -89,6 +90,15 @@ func (c *Claimer) ClaimOnce(ctx context.Context, r Request) (*sandbox.SandboxCla
 		return existing, getErr
 	}
 	return nil, err
+}
+
+// mayExist asks the watch cache, which costs nothing, whether etcd is worth asking.
+func (c *Claimer) mayExist(ctx context.Context, name string) bool {
+	if name == "" {
+		return false
+	}
+	_, err := c.Claims.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
+	return !apierrors.IsNotFound(err)
 }
 
 // admit runs the admission of sandboxclaims on top of that of the action.

@@ -21,7 +21,9 @@ import (
 // existing answers a repeated call with the claim that is stored, or nil if
 // there is none. The same name with another spec is 409.
 func (c *Claimer) existing(ctx context.Context, r Request) (*sandbox.SandboxClaim, error) {
-	stored, err := latest[*sandbox.SandboxClaim](ctx, c.Claims, r.Claim.Name)
+	// Not from the watch cache: a claim that has just been deleted is no answer.
+	obj, err := c.Claims.Get(ctx, r.Claim.Name, &metav1.GetOptions{})
+	stored, _ := obj.(*sandbox.SandboxClaim)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
@@ -85,6 +87,9 @@ func (c *Claimer) joinStatus(ctx context.Context, r Request, l launch) (*sandbox
 	var answer *sandbox.SandboxClaim
 	update := rest.DefaultUpdatedObjectInfo(nil, func(ctx context.Context, _, old runtime.Object) (runtime.Object, error) {
 		claim := old.DeepCopyObject().(*sandbox.SandboxClaim)
+		if r.UID != "" && claim.UID != r.UID {
+			return nil, conflict(claim.Name, "the claim of this name has UID "+string(claim.UID))
+		}
 		if decided(claim) || claim.DeletionTimestamp != nil {
 			answer = claim
 			return nil, errServed

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/initializer"
@@ -77,6 +78,9 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		return fmt.Errorf("rendering the Pod of a dry run: %w", err)
 	}
 	verdict := p.cluster.ask(ctx, pod)
+	if ctx.Err() != nil { // the headers of the answer are no longer this goroutine's
+		return apierrors.NewTimeoutError("the request ended before the Pod could be checked", 0)
+	}
 	if verdict.doubt != "" {
 		warning.AddWarning(ctx, "", verdict.doubt)
 	}
