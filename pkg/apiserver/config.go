@@ -35,7 +35,6 @@ type ExtraConfig struct {
 type completedConfig struct {
 	generic genericapiserver.CompletedConfig
 	kube    *genericapiserver.RecommendedConfig
-	storage *transaction.Backend
 	extra   ExtraConfig
 }
 
@@ -62,5 +61,5 @@ func (c *Config) Complete() CompletedConfig {
 	generic.AddReadyzChecks(backend.AlarmCheck(), backend.SelfTestCheck())
 	// An etcd that does not answer is no reason to restart the process.
 	generic.LivezChecks = slices.DeleteFunc(generic.LivezChecks, func(check healthz.HealthChecker) bool { return check.Name() == "etcd" })
-	return CompletedConfig{&completedConfig{generic: generic.Complete(), kube: generic, storage: backend, extra: c.Extra}}
+	return CompletedConfig{&completedConfig{generic: generic.Complete(), kube: generic, extra: c.Extra}}
 }

@@ -50,7 +50,7 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, err
 		return nil, fmt.Errorf("making the loopback client: %w", err)
 	}
 	cluster := rest.CopyConfig(kube)
-	cluster.QPS, cluster.ContentType = -1, runtime.ContentTypeProtobuf
+	cluster.ContentType = runtime.ContentTypeProtobuf
 	client, err := kubernetes.NewForConfig(cluster)
 	if err != nil {
 		return nil, fmt.Errorf("making the client of the cluster: %w", err)

@@ -119,7 +119,7 @@ func (c *Claimer) pool(ctx context.Context, r Request) (*sandbox.SandboxWarmPool
 	if name == "" {
 		return nil, invalid(r.Claim, field.Required(path, "the SandboxWarmPool to claim from"))
 	}
-	pool, err := latest[*sandbox.SandboxWarmPool](ctx, c.Pools, name)
+	pool, err := Latest[*sandbox.SandboxWarmPool](ctx, c.Pools, name)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, invalid(r.Claim, field.NotFound(path, name))
@@ -134,16 +134,16 @@ func (c *Claimer) pool(ctx context.Context, r Request) (*sandbox.SandboxWarmPool
 // template reads the template of a pool.
 func (c *Claimer) template(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (*sandbox.SandboxTemplate, error) {
 	name, path := pool.Spec.SandboxTemplateRef.Name, field.NewPath("spec", "warmPoolRef", "name")
-	template, err := latest[*sandbox.SandboxTemplate](ctx, c.Templates, name)
+	template, err := Latest[*sandbox.SandboxTemplate](ctx, c.Templates, name)
 	if apierrors.IsNotFound(err) {
 		return nil, invalid(r.Claim, field.Invalid(path, pool.Name, fmt.Sprintf("the template %q of the pool does not exist", name)))
 	}
 	return template, err
 }
 
-// latest reads from the watch cache, and from etcd what is not there yet. The
+// Latest reads from the watch cache, and from etcd what is not there yet. The
 // result may be shared with the cache: it must not be changed.
-func latest[T any](ctx context.Context, store rest.Getter, name string) (T, error) {
+func Latest[T any](ctx context.Context, store rest.Getter, name string) (T, error) {
 	obj, err := store.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
 	if apierrors.IsNotFound(err) {
 		obj, err = store.Get(ctx, name, &metav1.GetOptions{})

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 
@@ -19,6 +20,50 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/subresource"
 )
+
+var (
+	_ rest.NamedCreater    = &ModeREST[*sandbox.SuspendOptions]{}
+	_ rest.StorageMetadata = &ModeREST[*sandbox.SuspendOptions]{}
+)
+
+// ModeREST serves an action that gives a Sandbox a mode: T in, Sandbox out.
+type ModeREST[T subresource.Body] struct {
+	store *genericregistry.Store
+	modeAction[T]
+}
+
+// modeAction is what suspend and resume do not have in common.
+type modeAction[T subresource.Body] struct {
+	kind          string
+	mode          sandbox.SandboxOperatingMode
+	newBody       func() T
+	validate      func(T) field.ErrorList
+	preconditions func(T) *metav1.Preconditions
+}
+
+// New returns the body of the call.
+func (r *ModeREST[T]) New() runtime.Object { return r.newBody() }
+
+// Destroy leaves the storage to the store that it is shared with.
+func (*ModeREST[T]) Destroy() {}
+
+// ProducesMIMETypes adds none.
+func (*ModeREST[T]) ProducesMIMETypes(string) []string { return nil }
+
+// ProducesObject is the Sandbox, for OpenAPI.
+func (*ModeREST[T]) ProducesObject(string) any { return v1beta1.Sandbox{} }
+
+// Create gives the Sandbox the mode. It is idempotent, and answers 409 Conflict
+// when a precondition does not hold or the Sandbox has ended.
+func (r *ModeREST[T]) Create(ctx context.Context, name string, obj runtime.Object, admit rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+	body, err := subresource.BeginAction(ctx, subresource.Action[T]{
+		Kind: sandbox.Kind(r.kind), Name: name, Object: obj, Validate: r.validate, Admit: admit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return setMode(ctx, r.store, modeChange{name: name, mode: r.mode, preconditions: r.preconditions(body), options: options})
+}
 
 // modeChange is what suspend and resume have in common.
 type modeChange struct {

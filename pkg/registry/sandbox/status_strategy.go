@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/validation"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/subresource"
 )
@@ -25,10 +24,7 @@ type statusStrategy struct {
 
 // GetResetFields keeps managers of the status off everything else.
 func (statusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return map[fieldpath.APIVersion]*fieldpath.Set{
-		fieldpath.APIVersion(v1beta1.SchemeGroupVersion.String()): fieldpath.NewSet(
-			fieldpath.MakePathOrDie("metadata"), fieldpath.MakePathOrDie("spec")),
-	}
+	return subresource.ResetAllButStatus()
 }
 
 func (statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {

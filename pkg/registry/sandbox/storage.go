@@ -70,7 +70,7 @@ func NewStorage(typer runtime.ObjectTyper, getter generic.RESTOptionsGetter) (*S
 		ForClaims: &forClaims,
 		Sandbox:   &REST{store},
 		Status:    subresource.NewStatusREST(store, statusStrategy{main}),
-		Suspend:   &SuspendREST{store: store},
-		Resume:    &ResumeREST{store: store},
+		Suspend:   newSuspendREST(store),
+		Resume:    newResumeREST(store),
 	}, nil
 }

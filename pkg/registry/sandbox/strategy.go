@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
@@ -29,13 +28,6 @@ var (
 // strategy says what users may write of a Sandbox: everything but its status.
 type strategy struct {
 	subresource.NamespacedStrategy
-}
-
-// GetResetFields keeps managers of the main resource off the status.
-func (strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return map[fieldpath.APIVersion]*fieldpath.Set{
-		fieldpath.APIVersion(v1beta1.SchemeGroupVersion.String()): fieldpath.NewSet(fieldpath.MakePathOrDie("status")),
-	}
 }
 
 func (strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {

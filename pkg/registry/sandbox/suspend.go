@@ -3,49 +3,22 @@
 package sandbox
 
 import (
-	"context"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
-	"k8s.io/apiserver/pkg/registry/rest"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/validation"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/subresource"
 )
 
-var (
-	_ rest.NamedCreater    = &SuspendREST{}
-	_ rest.StorageMetadata = &SuspendREST{}
-)
+// SuspendREST serves POST sandboxes/NAME/suspend: the Sandbox becomes Suspended.
+type SuspendREST = ModeREST[*sandbox.SuspendOptions]
 
-// SuspendREST serves POST sandboxes/NAME/suspend: SuspendOptions in, Sandbox out.
-type SuspendREST struct {
-	store *genericregistry.Store
-}
-
-// New returns the body of the call.
-func (*SuspendREST) New() runtime.Object { return &sandbox.SuspendOptions{} }
-
-// Destroy leaves the storage to the store that it is shared with.
-func (*SuspendREST) Destroy() {}
-
-// ProducesMIMETypes adds none.
-func (*SuspendREST) ProducesMIMETypes(string) []string { return nil }
-
-// ProducesObject is the Sandbox, for OpenAPI.
-func (*SuspendREST) ProducesObject(string) any { return v1beta1.Sandbox{} }
-
-// Create makes the Sandbox Suspended. It is idempotent, and answers 409 Conflict
-// when a precondition does not hold or the Sandbox has ended.
-func (r *SuspendREST) Create(ctx context.Context, name string, obj runtime.Object, admit rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
-	body, err := subresource.BeginAction(ctx, subresource.Action[*sandbox.SuspendOptions]{
-		Kind: sandbox.Kind("SuspendOptions"), Name: name, Object: obj, Validate: validation.ValidateSuspendOptions, Admit: admit,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return setMode(ctx, r.store, modeChange{name: name, mode: sandbox.SandboxSuspended, preconditions: body.Preconditions, options: options})
+func newSuspendREST(store *genericregistry.Store) *SuspendREST {
+	return &SuspendREST{store: store, modeAction: modeAction[*sandbox.SuspendOptions]{
+		kind:          "SuspendOptions",
+		mode:          sandbox.SandboxSuspended,
+		newBody:       func() *sandbox.SuspendOptions { return &sandbox.SuspendOptions{} },
+		validate:      validation.ValidateSuspendOptions,
+		preconditions: func(o *sandbox.SuspendOptions) *metav1.Preconditions { return o.Preconditions },
+	}}
 }

@@ -44,11 +44,8 @@ func (*ClaimREST) PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate() boo
 // Create draws a Sandbox from the pool. It is idempotent by the name and the
 // spec of the claim: repeated, it answers with the claim that is stored.
 func (r *ClaimREST) Create(ctx context.Context, name string, obj runtime.Object, admit rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
-	// The cache says 404 at most a moment too early, so etcd is asked then.
-	if _, err := r.store.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"}); err != nil {
-		if _, err := r.store.Get(ctx, name, &metav1.GetOptions{}); err != nil {
-			return nil, err
-		}
+	if _, err := claim.Latest[*sandbox.SandboxWarmPool](ctx, r.store, name); err != nil {
+		return nil, err
 	}
 	return subresource.Claim(ctx, r.claimer, name, claim.Request{Admit: admit, Options: options}, obj)
 }

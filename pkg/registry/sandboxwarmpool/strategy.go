@@ -9,10 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/validation"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/registry/subresource"
 )
@@ -28,13 +26,6 @@ var (
 type strategy struct {
 	subresource.NamespacedStrategy
 	maxReplicas int32
-}
-
-// GetResetFields keeps managers of the main resource off the status.
-func (strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return map[fieldpath.APIVersion]*fieldpath.Set{
-		fieldpath.APIVersion(v1beta1.SchemeGroupVersion.String()): fieldpath.NewSet(fieldpath.MakePathOrDie("status")),
-	}
 }
 
 func (strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {

@@ -7,6 +7,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/storage/names"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 )
 
 // NamespacedStrategy answers what every kind of the API answers alike: it is
@@ -20,6 +23,24 @@ type NamespacedStrategy struct {
 // NewNamespacedStrategy generates names that stay DNS labels.
 func NewNamespacedStrategy(typer runtime.ObjectTyper) NamespacedStrategy {
 	return NamespacedStrategy{ObjectTyper: typer, NameGenerator: names.SimpleNameGenerator}
+}
+
+// GetResetFields keeps managers of the main resource off the status.
+func (NamespacedStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return resetFields("status")
+}
+
+// ResetAllButStatus keeps managers of a status off everything else.
+func ResetAllButStatus() map[fieldpath.APIVersion]*fieldpath.Set {
+	return resetFields("metadata", "spec")
+}
+
+func resetFields(names ...string) map[fieldpath.APIVersion]*fieldpath.Set {
+	set := fieldpath.NewSet()
+	for _, name := range names {
+		set.Insert(fieldpath.MakePathOrDie(name))
+	}
+	return map[fieldpath.APIVersion]*fieldpath.Set{fieldpath.APIVersion(v1beta1.SchemeGroupVersion.String()): set}
 }
 
 // NamespaceScoped is true for every kind.
