@@ -44,11 +44,7 @@ func (p controlPlane) running() map[string]process.Record {
 }
 
 // create makes and starts a cluster in an empty directory.
-func (p controlPlane) create(ctx context.Context) error {
-	ports, err := freePorts(ctx, kwokPorts)
-	if err != nil {
-		return err
-	}
+func (p controlPlane) create(ctx context.Context, ports []int) error {
 	config, err := kwokConfig(p.root, p.paths, ports)
 	if err != nil {
 		return err
@@ -83,6 +79,17 @@ func (p controlPlane) restart(ctx context.Context) error {
 		}
 	}
 	return p.kwokctl(ctx, "start", "cluster")
+}
+
+// takenPorts names the components that ended because their port was taken; "" if none did.
+func (p controlPlane) takenPorts() string {
+	var taken strings.Builder
+	for _, component := range components() {
+		if strings.Contains(tail(p.paths.componentLog(component), 20), syscall.EADDRINUSE.Error()) {
+			fmt.Fprintf(&taken, "; %s: %v", component, syscall.EADDRINUSE)
+		}
+	}
+	return taken.String()
 }
 
 func (p controlPlane) scaleNodes(ctx context.Context, nodes int) error {

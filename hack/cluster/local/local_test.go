@@ -3,6 +3,7 @@
 package local
 
 import (
+	"errors"
 	"maps"
 	"net"
 	"os"
@@ -113,6 +114,21 @@ func TestFreePorts(t *testing.T) {
 	assert.Len(t, different, 20)
 }
 
+func TestLostPort(t *testing.T) {
+	assert.False(t, lostPort(nil))
+	assert.False(t, lostPort(errors.New("timed out")))
+	assert.True(t, lostPort(errors.New("the process has ended\nthe end of its log:\nlisten tcp 127.0.0.1:31561: bind: address already in use\n")))
+
+	paths := layout{dir: t.TempDir()}
+	log := paths.componentLog(componentScheduler)
+	require.NoError(t, os.MkdirAll(filepath.Dir(log), 0o755))
+	plane := controlPlane{paths: paths}
+	assert.Empty(t, plane.takenPorts())
+	require.NoError(t, os.WriteFile(log, []byte("failed to listen: bind: address already in use\n"), 0o600))
+	assert.True(t, lostPort(errors.New(plane.takenPorts())))
+	assert.Contains(t, plane.takenPorts(), componentScheduler)
+}
+
 func TestEnvironmentKeepsTheUsersSettingsOut(t *testing.T) {
 	plane := controlPlane{paths: layout{dir: "/c"}}
 	env := plane.environment([]string{"PATH=/bin", "KWOK_RUNTIME=docker", "KUBECONFIG=/root/.kube/config", "KUBERNETES_MASTER=x"})
@@ -144,6 +160,12 @@ func TestReplicas(t *testing.T) {
 	three, err := newState(t.Context(), 3)
 	require.NoError(t, err)
 	assert.Equal(t, three.Shared.BalancerPort, three.publicPort(), "kube-apiserver reaches any replica")
+	all := append([]int{three.Shared.EtcdPort, three.Shared.EtcdPeerPort, three.Shared.BalancerPort}, three.PlanePorts...)
+	for _, server := range three.servers() {
+		all = append(all, server.ServerPort)
+	}
+	slices.Sort(all)
+	assert.Len(t, slices.Compact(all), kwokPorts+3+3, "no two processes share a port")
 	cluster := newServer("/c", three).cluster
 	replicas := cluster.Replicas()
 	require.Len(t, replicas, 3)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"syscall"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -17,6 +19,9 @@ import (
 
 // controlPlaneTimeout is how long the control plane may take to have ready nodes.
 const controlPlaneTimeout = 2 * time.Minute
+
+// startTries is how often a new cluster is started when its ports are taken meanwhile.
+const startTries = 3
 
 // Start returns a running cluster in opts.Dir: it builds what is missing in bin/, starts
 // the control plane and its simulated nodes, installs artifacts/base and starts
@@ -44,6 +49,17 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	if err := binaries.Ensure(ctx, opts.Root, opts.Log, opts.programs()...); err != nil {
 		return nil, err
 	}
+	c, err := startOnce(ctx, opts, paths)
+	for try := 1; try < startTries && lostPort(err); try++ {
+		fmt.Fprintln(opts.Log, "another process took a port of the new cluster: starting it again with others")
+		c, err = startOnce(ctx, opts, paths)
+	}
+	return c, err
+}
+
+// startOnce completes the cluster that is there, or starts one with new ports. What it
+// started is ended again on error.
+func startOnce(ctx context.Context, opts Options, paths layout) (*Cluster, error) {
 	c, err := claimDirectory(ctx, opts, paths)
 	if err != nil {
 		return nil, err
@@ -56,6 +72,12 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 		return c, nil
 	}
 	return c, c.releaseGuard()
+}
+
+// lostPort says whether a process found its port taken: between the choice of a free
+// port and its use anybody on the machine can take it.
+func lostPort(err error) bool {
+	return err != nil && strings.Contains(err.Error(), syscall.EADDRINUSE.Error())
 }
 
 // claimDirectory returns the complete cluster that is there, or an empty one.
@@ -127,7 +149,7 @@ func (c *Cluster) bringUpControlPlane(ctx context.Context, nodes int) error {
 	switch {
 	case !c.state.Complete:
 		c.tell("starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok")
-		if err := c.plane.create(ctx); err != nil {
+		if err := c.plane.create(ctx, c.state.PlanePorts); err != nil {
 			return err
 		}
 	case len(alive) < len(components()):
@@ -151,7 +173,7 @@ func (c *Cluster) bringUpControlPlane(ctx context.Context, nodes int) error {
 		return fmt.Errorf("building the administrator's client: %w", err)
 	}
 	if err := reasoned(ctx, "the control plane", c.tell, nodesReady(client, nodes)); err != nil {
-		return fmt.Errorf("%w (logs in %s)", err, c.paths.componentLog("*"))
+		return fmt.Errorf("%w (logs in %s)%s", err, c.paths.componentLog("*"), c.plane.takenPorts())
 	}
 	_, err = c.plane.kubectl(ctx, storageClassManifest, "apply", "--server-side", "-f", "-")
 	return err

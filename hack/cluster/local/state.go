@@ -23,6 +23,8 @@ type state struct {
 	Others []*serverState `json:"others,omitempty"`
 	// Shared is what several replicas need; nil for one.
 	Shared *sharedState `json:"shared,omitempty"`
+	// PlanePorts are those of the control plane, in the order that kwokConfig wants.
+	PlanePorts []int `json:"planePorts,omitempty"`
 }
 
 // serverState is what is known of one sandbox-apiserver.
@@ -44,15 +46,17 @@ type sharedState struct {
 	Balancer     *process.Record `json:"balancer,omitempty"`
 }
 
-// newState hands out ports. No replicas mean one.
+// newState hands out all ports of a cluster in one go: a second choice could meet the
+// first, whose owners do not listen yet. No replicas mean one.
 func newState(ctx context.Context, replicas int) (*state, error) {
 	const sharedPorts = 3
 	replicas = max(replicas, 1)
-	ports, err := freePorts(ctx, replicas+sharedPorts)
+	ports, err := freePorts(ctx, kwokPorts+sharedPorts+replicas)
 	if err != nil {
 		return nil, err
 	}
-	s := &state{serverState: serverState{ServerPort: ports[sharedPorts]}}
+	plane, ports := ports[:kwokPorts], ports[kwokPorts:]
+	s := &state{serverState: serverState{ServerPort: ports[sharedPorts]}, PlanePorts: plane}
 	if replicas == 1 {
 		return s, nil
 	}
