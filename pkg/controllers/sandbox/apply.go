@@ -4,7 +4,6 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -72,9 +71,17 @@ func (c *Controller) applyService(ctx context.Context, run *pass, what action, c
 		if err != nil {
 			return current, unlessGone("repairing Service", current.Name, err)
 		}
+		c.noteTakenBack(run, current)
 		return patched, nil
+	case retain:
+		patch, err := relabelled(current, v1beta1.RetainedUID)
+		if err != nil {
+			return current, err
+		}
+		_, err = services.Patch(ctx, current.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		return current, unlessGone("retaining Service", current.Name, err)
 	case remove:
-		err := services.Delete(ctx, current.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(current.UID))})
+		err := services.Delete(ctx, current.Name, metav1.DeleteOptions{Preconditions: preconditionsFor(current)})
 		if err = unlessGone("deleting Service", current.Name, err); err != nil {
 			return current, err
 		}
@@ -119,9 +126,7 @@ func (c *Controller) applyDisks(ctx context.Context, run *pass) error {
 }
 
 func (c *Controller) labelDisk(ctx context.Context, disk *corev1.PersistentVolumeClaim, uid string) error {
-	patch, err := preconditioned(map[string]any{
-		"metadata": map[string]any{"labels": map[string]any{v1beta1.SandboxUIDLabel: uid}},
-	}, disk)
+	patch, err := relabelled(disk, uid)
 	if err != nil {
 		return err
 	}
@@ -135,6 +140,8 @@ func (c *Controller) applyPod(ctx context.Context, run *pass) error {
 		return c.createPod(ctx, run)
 	case repair:
 		return c.repairPod(ctx, run)
+	case retain:
+		return c.retainPod(ctx, run)
 	case remove, kill:
 		return c.deletePod(ctx, run)
 	default:
@@ -167,13 +174,24 @@ func (c *Controller) repairPod(ctx context.Context, run *pass) error {
 	if err != nil {
 		return unlessGone("labelling Pod", pod.Name, err)
 	}
+	c.noteTakenBack(run, pod)
 	run.seen.pod = patched
 	return nil
 }
 
+func (c *Controller) retainPod(ctx context.Context, run *pass) error {
+	pod := run.seen.pod
+	patch, err := relabelled(pod, v1beta1.RetainedUID)
+	if err != nil {
+		return err
+	}
+	_, err = c.Kube.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	return unlessGone("retaining Pod", pod.Name, err)
+}
+
 func (c *Controller) deletePod(ctx context.Context, run *pass) error {
 	pod := run.seen.pod
-	options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(pod.UID))}
+	options := metav1.DeleteOptions{Preconditions: preconditionsFor(pod)}
 	if run.plan.pod == kill {
 		options.GracePeriodSeconds = ptr.To[int64](0)
 	}
@@ -231,21 +249,4 @@ func unlessGone(doing, name string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s %q: %w", doing, name, err)
-}
-
-// preconditioned makes a merge patch that the API server refuses once obj is
-// another object or has changed.
-func preconditioned(changes map[string]any, obj metav1.Object) ([]byte, error) {
-	metadata, _ := changes["metadata"].(map[string]any)
-	if metadata == nil {
-		metadata = map[string]any{}
-		changes["metadata"] = metadata
-	}
-	metadata["uid"] = obj.GetUID()
-	metadata["resourceVersion"] = obj.GetResourceVersion()
-	patch, err := json.Marshal(changes)
-	if err != nil {
-		return nil, fmt.Errorf("encoding a patch: %w", err)
-	}
-	return patch, nil
 }

@@ -17,6 +17,12 @@
 //     Service is ours only if its controller reference carries our UID, a
 //     PersistentVolumeClaim only if its label does. Every delete names the UID that
 //     was looked at, every patch the resourceVersion too;
+//   - a Pod or Service that the garbage collector has detached, because this server
+//     was away or restored, is taken back as it runs: it has no controller reference,
+//     but the anchor and the label with our UID. After a restore it then does what the
+//     restored Sandbox says, so one that was suspended in the snapshot ends its Pod. What
+//     a deletion with --cascade=orphan leaves looks the same: a deleted Sandbox takes
+//     nothing back, and marks it as the user's before it goes;
 //   - a Pod that was lost is replaced and one that ended by itself is not: once
 //     Finished is True it stays, and status is the memory of it;
 //   - no Pod of a template is made before the condition NetworkPolicyReady of the

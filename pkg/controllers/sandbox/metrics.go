@@ -32,7 +32,13 @@ var (
 		Help:           "Pods of Sandboxes deleted, by reason (suspended, expired, deleted, lost, node_gone, finished).",
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"reason"})
+	takenBackChildren = metrics.NewCounterVec(&metrics.CounterOpts{
+		Namespace:      "sandbox_apiserver",
+		Name:           "children_taken_back_total",
+		Help:           "Pods and Services of Sandboxes that had lost their controller reference and were given it again, by resource (pods, services).",
+		StabilityLevel: metrics.ALPHA,
+	}, []string{"resource"})
 )
 
 // registerMetrics is called at run time: only then are the feature gates of the metrics library set.
-var registerMetrics = sync.OnceFunc(func() { legacyregistry.MustRegister(podCreations, podDeletions) })
+var registerMetrics = sync.OnceFunc(func() { legacyregistry.MustRegister(podCreations, podDeletions, takenBackChildren) })

@@ -15,10 +15,29 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/render"
 )
 
-// owned says whether a Pod or a Service belongs to the Sandbox.
+// owned says whether a Pod or a Service belongs to the Sandbox: its controller
+// reference carries the UID, or it has none since the garbage collector, told for a
+// while that there was no such Sandbox, has taken that off; the anchor and the label
+// remain. The latter is taken back with the next repair.
+//
+// Whoever may create or patch Pods can forge a label and an anchor. It gives them
+// nothing: they can forge the controller reference too, which has always been believed,
+// and every Pod that they could have us delete in this way they can have the collector
+// delete, by an owner that does not exist. One with another controller is never ours.
+//
+// What the collector orphaned behind a deleted Sandbox looks the same, and is not to be
+// taken back.
 func owned(obj metav1.Object, sandbox *v1beta1.Sandbox) bool {
-	ref := metav1.GetControllerOfNoCopy(obj)
-	return ref != nil && ref.UID == sandbox.UID
+	if ref := metav1.GetControllerOfNoCopy(obj); ref != nil {
+		return ref.UID == sandbox.UID
+	}
+	orphaned := sandbox.DeletionTimestamp != nil && !slices.Contains(sandbox.Finalizers, metav1.FinalizerDeleteDependents)
+	return detached(obj, sandbox) && !orphaned
+}
+
+// detached says whether a child of the Sandbox has lost the reference to it.
+func detached(obj metav1.Object, sandbox *v1beta1.Sandbox) bool {
+	return render.Detached(obj) && render.ChildOf(obj) == sandbox.UID
 }
 
 // ownedPod is the Pod of the Sandbox, or nil.
@@ -96,7 +115,7 @@ func withOwners(current, wanted []metav1.OwnerReference) []metav1.OwnerReference
 		return current
 	}
 	owners := slices.DeleteFunc(slices.Clone(current), func(ref metav1.OwnerReference) bool {
-		return ref.APIVersion == "v1" && ref.Kind == "Service" && ref.Name == v1beta1.SharedServiceName && !hasOwner(wanted, ref)
+		return render.IsAnchor(ref) && !hasOwner(wanted, ref)
 	})
 	for _, ref := range wanted {
 		if !hasOwner(owners, ref) {

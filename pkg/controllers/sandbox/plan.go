@@ -46,7 +46,7 @@ const (
 	create   action = "create"
 	repair   action = "repair"    // labels, owners, selector
 	takeBack action = "take back" // of a retained disk
-	retain   action = "retain"    // of a disk of ours
+	retain   action = "retain"    // of a child of ours: it is the user's from now on
 	remove   action = "delete"
 	kill     action = "kill"    // delete without grace: nobody is left to give it
 	release  action = "release" // remove the finalizer
@@ -174,7 +174,10 @@ func decideFinished(sandbox *v1beta1.Sandbox, seen observed) plan {
 func decideExpired(sandbox *v1beta1.Sandbox, seen observed) plan {
 	p := plan{state: expired}
 	if sandbox.Spec.ShutdownPolicy == v1beta1.SandboxShutdownDelete {
-		p.sandbox = remove
+		p.pod, p.own = takenBack(sandbox, seen)
+		if p.pod == keep && p.own == keep {
+			p.sandbox = remove
+		}
 		return p
 	}
 	if ownedPod(sandbox, seen) != nil {
@@ -182,6 +185,18 @@ func decideExpired(sandbox *v1beta1.Sandbox, seen observed) plan {
 	}
 	p.own = ownServiceRemoval(sandbox, seen)
 	return p
+}
+
+// takenBack repairs what has lost its reference to a Sandbox that is about to be
+// deleted: a deleted one takes nothing back.
+func takenBack(sandbox *v1beta1.Sandbox, seen observed) (pod, own action) {
+	if seen.pod != nil && detached(seen.pod, sandbox) {
+		pod = podRepair(sandbox, seen)
+	}
+	if seen.own != nil && detached(seen.own, sandbox) && len(serviceDrift(seen.own, render.Service(sandbox, anchor(seen)))) > 0 {
+		own = repair
+	}
+	return pod, own
 }
 
 // decideDeleted clears up behind a deleted Sandbox. The disks come last: the Pod
@@ -200,9 +215,21 @@ func decideDeleted(sandbox *v1beta1.Sandbox, seen observed) plan {
 			return p
 		}
 		p.sandbox = release
+		p.leaveBehind(sandbox, seen)
 	}
 	p.disks = settleDisks(sandbox, seen, orphaning || leftBehind(seen.pod, sandbox))
 	return p
+}
+
+// leaveBehind says on what the collector has orphaned that it is the user's, so that
+// nobody takes it for what a lost Sandbox has left. The disks are marked before it.
+func (p *plan) leaveBehind(sandbox *v1beta1.Sandbox, seen observed) {
+	if seen.pod != nil && detached(seen.pod, sandbox) {
+		p.pod = retain
+	}
+	if seen.own != nil && detached(seen.own, sandbox) && p.own == keep {
+		p.own = retain
+	}
 }
 
 // leftBehind says whether the collector has already orphaned the Pod: its owner is
