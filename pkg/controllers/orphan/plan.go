@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package orphan
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// brakeShare is the part of all children that may be without a Sandbox: one in so many.
+const brakeShare = 4
+
+// Kinds of children. The values are part of the metric.
+const (
+	pods     = "pods"
+	services = "services"
+)
+
+// child is what a sweep looks at of a Pod or an own Service that is not being deleted.
+type child struct {
+	resource        string
+	namespace, name string
+	uid             types.UID
+	// sandbox is the UID of the Sandbox that it was made for.
+	sandbox types.UID
+	// detached: it has no controller any more.
+	detached bool
+}
+
+// observed is what a sweep saw in the caches.
+type observed struct {
+	children []child
+	// sandboxes has the UIDs of those that exist.
+	sandboxes map[types.UID]bool
+}
+
+// memory is what a sweep leaves to the next one.
+type memory struct {
+	// since is when each orphan was first seen, by its UID. It is never changed.
+	since map[types.UID]time.Time
+	// stopped: the last sweep met too many.
+	stopped bool
+}
+
+// plan is what comes of a sweep.
+type plan struct {
+	// children and missing count what there is, and what of it is without a Sandbox.
+	children, missing int
+	// noticed are the orphans of which nobody was told yet.
+	noticed []child
+	// due is the orphan to delete now; nil for none.
+	due *child
+	// memory for the next sweep.
+	memory memory
+}
+
+// decide says what is to be done about the orphans among what was seen.
+func decide(seen observed, before memory, now time.Time, grace time.Duration) plan {
+	p := plan{children: len(seen.children)}
+	var orphans []child
+	for _, c := range seen.children {
+		if seen.sandboxes[c.sandbox] {
+			continue
+		}
+		p.missing++
+		if c.detached {
+			orphans = append(orphans, c)
+		}
+	}
+	if p.missing*brakeShare > p.children {
+		p.memory.stopped = true
+		return p
+	}
+	p.memory.since = map[types.UID]time.Time{}
+	for _, orphan := range orphans {
+		first, known := before.since[orphan.uid]
+		if !known {
+			first = now
+			p.noticed = append(p.noticed, orphan)
+		}
+		p.memory.since[orphan.uid] = first
+	}
+	p.due = earliest(orphans, p.memory.since, now.Add(-grace))
+	return p
+}
+
+// earliest is the orphan that was seen first, among those seen no later than until.
+func earliest(orphans []child, since map[types.UID]time.Time, until time.Time) *child {
+	var due []child
+	for _, orphan := range orphans {
+		if !since[orphan.uid].After(until) {
+			due = append(due, orphan)
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(due, func(a, b child) int {
+		return cmp.Or(since[a.uid].Compare(since[b.uid]),
+			cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name), cmp.Compare(a.resource, b.resource))
+	})
+	return &first
+}
+
+// without forgets an orphan, so that it is looked at anew.
+func (m memory) without(orphan child) memory {
+	since := maps.Clone(m.since)
+	delete(since, orphan.uid)
+	return memory{since: since, stopped: m.stopped}
+}
