@@ -6,6 +6,8 @@ import (
 	"context"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/claim"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/janitor"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/orphan"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/template"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/warmpool"
@@ -35,6 +37,8 @@ func Descriptors() []Descriptor {
 		{Name: "template", Workers: 4, New: newTemplateController},
 		{Name: "warmpool", Workers: 8, New: newWarmPoolController},
 		{Name: "claim", Workers: 16, New: newClaimController},
+		{Name: "orphan", Workers: 1, New: newOrphanController},
+		{Name: "janitor", Workers: 1, New: newJanitorController},
 	}
 }
 
@@ -91,5 +95,25 @@ func newClaimController(d Dependencies, workers int) Controller {
 		Templates: own.SandboxTemplates(),
 		Events:    d.Recorder,
 		Workers:   workers,
+	})
+}
+
+func newOrphanController(d Dependencies, _ int) Controller {
+	return orphan.New(orphan.Options{
+		Sandboxes:       d.Sandboxes.SandboxV1beta1(),
+		SandboxInformer: d.Own.Sandbox().V1beta1().Sandboxes(),
+		Kube:            d.Cluster,
+		Pods:            d.Children.Core().V1().Pods(),
+		Services:        d.Children.Core().V1().Services(),
+		Events:          d.Recorder,
+	})
+}
+
+func newJanitorController(d Dependencies, _ int) Controller {
+	return janitor.New(janitor.Options{
+		Own:       d.Sandboxes.SandboxV1beta1(),
+		Informers: d.Own.Sandbox().V1beta1(),
+		Kube:      d.Cluster,
+		Events:    d.Recorder,
 	})
 }

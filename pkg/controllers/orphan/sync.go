@@ -56,7 +56,6 @@ func (c *Controller) look() (observed, error) {
 	for _, service := range allServices {
 		seen.add(services, service)
 	}
-	// After the children: the Sandbox of a child that is new is there by now.
 	sandboxes, err := c.SandboxInformer.Lister().List(labels.Everything())
 	if err != nil {
 		return seen, fmt.Errorf("listing Sandboxes: %w", err)
