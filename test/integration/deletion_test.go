@@ -104,7 +104,10 @@ func TestOrphaning(t *testing.T) {
 		return nil
 	})
 	assert.Nil(t, metav1.GetControllerOf(ns.Pod("dev")))
-	assert.Equal(t, v1beta1.RetainedUID, ns.Disk("data-dev").Labels[v1beta1.SandboxUIDLabel])
+	// So nobody takes them for what a lost Sandbox has left.
+	for _, child := range []metav1.Object{ns.Pod("dev"), ns.Service("dev"), ns.Disk("data-dev")} {
+		assert.Equal(t, v1beta1.RetainedUID, child.GetLabels()[v1beta1.SandboxUIDLabel], "%T", child)
+	}
 }
 
 func TestForegroundDeletion(t *testing.T) {
