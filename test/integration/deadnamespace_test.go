@@ -134,6 +134,15 @@ func TestDeadNamespace(t *testing.T) {
 	ns.Eventually("nothing is left of the dead namespace", nothingLeft(ns))
 }
 
+// TestDeadNamespaceByHand: docs/operations/orphans.md.
+func TestDeadNamespaceByHand(t *testing.T) {
+	t.Parallel()
+	ns := furnished(t)
+	die(ns)
+	ns.MustKubectl("", "delete", "sandboxclaims,sandboxwarmpools,sandboxes,sandboxtemplates", "--all")
+	ns.Eventually("nothing is left of the dead namespace", nothingLeft(ns))
+}
+
 // TestNamespaceMadeAnew: what has the names of what the Sandbox of yesterday would need
 // is somebody else's now.
 func TestNamespaceMadeAnew(t *testing.T) {

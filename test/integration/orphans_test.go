@@ -123,6 +123,14 @@ func inBackground(tb testing.TB, run func(context.Context)) {
 	})
 }
 
+// listed is what docs/operations/orphans.md has an administrator look at.
+func listed(ns *harness.Space) string {
+	ns.T.Helper()
+	return ns.MustKubectl("", "get", "pods,services",
+		"--selector", "sandbox.agents.x-k8s.io/sandbox-uid,sandbox.agents.x-k8s.io/sandbox-uid!=retained",
+		"--output", "custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,CONTROLLER:.metadata.ownerReferences[?(@.controller==true)].name")
+}
+
 func TestOrphanSweep(t *testing.T) {
 	t.Parallel()
 	ns := env.Space(t)
@@ -132,11 +140,14 @@ func TestOrphanSweep(t *testing.T) {
 	}
 	noAnchor, kept := lostPod(ns, "no-anchor"), lostPod(ns, "kept")
 	noAnchor.OwnerReferences = nil
-	kept.Labels[v1beta1.SandboxUIDLabel] = v1beta1.RetainedUID
 	stay := map[string]types.UID{"one": ns.Pod("one").UID, "two": ns.Pod("two").UID}
 	for _, pod := range []*corev1.Pod{theirPod("foreign"), noAnchor, kept} {
 		stay[pod.Name] = createPod(ns, pod).UID
 	}
+	assert.Regexp(t, `(?m)^Pod +`+ns.Name+` +kept +<none>$`, listed(ns), "docs/operations/orphans.md")
+	assert.Regexp(t, `(?m)^Service +`+ns.Name+` +one +one$`, listed(ns))
+	ns.MustKubectl("", "label", "pod", "kept", "--overwrite", "sandbox.agents.x-k8s.io/sandbox-uid=retained")
+	assert.NotContains(t, listed(ns), "kept")
 	staying := func() error {
 		for name, uid := range stay {
 			pod, err := ns.Pods().Get(t.Context(), name, metav1.GetOptions{})
