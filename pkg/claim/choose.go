@@ -6,10 +6,12 @@ import (
 	"context"
 	"fmt"
 
+	"go.opentelemetry.io/otel/attribute"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/component-base/tracing"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
@@ -23,6 +25,16 @@ const retryAfterSeconds = 1
 
 // choose decides how to answer: with a Sandbox that is available, or without.
 func (c *Claimer) choose(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
+	ctx, span := tracing.Start(ctx, "Choose Sandbox")
+	defer span.End(slow)
+	l, err := c.reserve(ctx, r, pool)
+	if err == nil {
+		span.AddEvent("Chosen", attribute.String("launch", string(l.how())))
+	}
+	return l, err
+}
+
+func (c *Claimer) reserve(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
 	if r.Sandbox != "" {
 		return c.chooseVeryOne(ctx, r, pool)
 	}

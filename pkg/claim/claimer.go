@@ -5,8 +5,8 @@ package claim
 import (
 	"context"
 	"errors"
-	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/util/dryrun"
+	"k8s.io/component-base/tracing"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
@@ -55,10 +56,7 @@ type Request struct {
 
 // Claim answers a claim that must be new: a claim of its name is 409.
 func (c *Claimer) Claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, error) {
-	start := time.Now()
-	answer, how, err := c.claim(ctx, r)
-	observe(how, err, time.Since(start))
-	return answer, err
+	return c.watched(ctx, r, c.claim)
 }
 
 // ClaimOnce is Claim for a claim that was not posted to its own resource, so
@@ -67,29 +65,33 @@ func (c *Claimer) Claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, 
 // a claim that waits is given a Sandbox if one is available by now; a client that
 // could do so would overtake the claims that have waited longer.
 func (c *Claimer) ClaimOnce(ctx context.Context, r Request) (*sandbox.SandboxClaim, error) {
+	return c.watched(ctx, r, c.claimOnce)
+}
+
+func (c *Claimer) claimOnce(ctx context.Context, r Request) (*sandbox.SandboxClaim, how, error) {
 	// Admission first: what is stored under the name has been mutated as well.
 	r, err := c.admit(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, refused, err
 	}
 	if r.UID != "" || c.mayExist(ctx, r.Claim.Name) {
 		existing, err := c.existing(ctx, r)
 		if existing != nil || err != nil {
-			return existing, err
+			return existing, again(ctx, existing), err
 		}
 	}
 	if r.UID != "" {
-		return nil, conflict(r.Claim.Name, "there is no claim with UID "+string(r.UID)+": it has been deleted")
+		return nil, refused, conflict(r.Claim.Name, "there is no claim with UID "+string(r.UID)+": it has been deleted")
 	}
-	answer, err := c.Claim(ctx, r)
+	answer, how, err := c.claim(ctx, r)
 	if !apierrors.IsAlreadyExists(err) {
-		return answer, err
+		return answer, how, err
 	}
 	// Another call of the same name was faster.
 	if existing, getErr := c.existing(ctx, r); existing != nil || getErr != nil {
-		return existing, getErr
+		return existing, again(ctx, existing), getErr
 	}
-	return nil, err
+	return nil, refused, err
 }
 
 // mayExist asks the watch cache, which costs nothing, whether etcd is worth asking.
@@ -126,7 +128,7 @@ func (c *Claimer) claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, 
 	for range maxRaces {
 		launch, err := c.choose(ctx, r, pool)
 		if err != nil {
-			return nil, refused, err
+			return nil, rejected, err
 		}
 		answer, err := c.join(ctx, r, launch)
 		if !errors.Is(err, errLost) {
@@ -136,7 +138,7 @@ func (c *Claimer) claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, 
 	}
 	launch, err := c.withoutWarm(ctx, r, pool)
 	if err != nil {
-		return nil, refused, err
+		return nil, rejected, err
 	}
 	answer, err := c.join(ctx, r, launch)
 	return answer, launch.how(), err
@@ -156,6 +158,8 @@ type launch interface {
 
 // join stores the claim and lets the launch bind its Sandbox in the same transaction.
 func (c *Claimer) join(ctx context.Context, r Request, l launch) (*sandbox.SandboxClaim, error) {
+	ctx, span := tracing.Start(ctx, "Store claim and Sandbox", attribute.String("launch", string(l.how())))
+	defer span.End(slow)
 	var answer *sandbox.SandboxClaim
 	store := func(ctx context.Context) error {
 		obj, err := c.Claims.Create(withLaunch(ctx, l), r.Claim.DeepCopy(), r.Admit, r.Options)

@@ -23,6 +23,8 @@ type cold struct {
 	template *v1beta1.SandboxTemplate
 	pool     *v1beta1.SandboxWarmPool
 	options  *metav1.CreateOptions
+	// because is whether the pool was empty or the claim wants what no warm Sandbox has.
+	because how
 	// made is the Sandbox of the claim that is being stored.
 	made *sandbox.Sandbox
 	// taken says that its name was.
@@ -34,7 +36,10 @@ func (c *Claimer) newCold(ctx context.Context, r Request, pool *sandbox.SandboxW
 	if err != nil {
 		return nil, err
 	}
-	l := &cold{Claimer: c, template: &v1beta1.SandboxTemplate{}, pool: &v1beta1.SandboxWarmPool{}, options: r.Options}
+	l := &cold{Claimer: c, template: &v1beta1.SandboxTemplate{}, pool: &v1beta1.SandboxWarmPool{}, options: r.Options, because: coldly}
+	if forcesColdStart(r.Claim) {
+		l.because = customly
+	}
 	if err := v1beta1.Convert_sandbox_SandboxTemplate_To_v1beta1_SandboxTemplate(template, l.template, nil); err != nil {
 		return nil, apierrors.NewInternalError(fmt.Errorf("converting SandboxTemplate %q: %w", template.Name, err))
 	}
@@ -44,7 +49,7 @@ func (c *Claimer) newCold(ctx context.Context, r Request, pool *sandbox.SandboxW
 	return l, nil
 }
 
-func (l *cold) how() how { return coldly }
+func (l *cold) how() how { return l.because }
 
 // begin renders the Sandbox for the claim under its final name and UID.
 func (l *cold) begin(_ context.Context, claim *sandbox.SandboxClaim) error {

@@ -66,6 +66,8 @@ type pool[T any] struct {
 	queue   queue[T]
 	waiting int
 	tracked bool
+	// answered counts claims by outcome, while the pool is tracked.
+	answered map[string]uint64
 }
 
 // New builds an empty Index.
@@ -179,7 +181,7 @@ func (i *Index[T]) Untrack(pool Key) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	p := i.pool(pool)
-	p.tracked = false
+	p.tracked, p.answered = false, nil
 	i.prune(pool, p)
 }
 

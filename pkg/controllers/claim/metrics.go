@@ -17,17 +17,19 @@ import (
 
 var (
 	waitingClaims = metrics.NewGaugeVec(&metrics.GaugeOpts{
-		Subsystem:      "sandbox_controller",
+		Namespace:      "sandbox_apiserver",
+		Subsystem:      "warmpool",
 		Name:           "waiting_claims",
 		Help:           "Claims that wait for a Sandbox, by namespace and pool. Only the leader counts; a pool for which none waits has no series.",
-		StabilityLevel: metrics.ALPHA,
+		StabilityLevel: metrics.BETA,
 	}, []string{"namespace", "pool"})
 	coldStartDuration = metrics.NewHistogram(&metrics.HistogramOpts{
-		Subsystem:      "sandbox_controller",
+		Namespace:      "sandbox_apiserver",
+		Subsystem:      "claim",
 		Name:           "cold_start_duration_seconds",
-		Help:           "Time from the creation of a claim that started cold until it was first Ready, to the second.",
+		Help:           "Time from the creation of a claim that started cold until it was first Ready, to the second. Reported by the leader.",
 		Buckets:        metrics.ExponentialBuckets(0.5, 2, 12), // 0.5 s to 17 min
-		StabilityLevel: metrics.ALPHA,
+		StabilityLevel: metrics.BETA,
 	})
 )
 

@@ -19,15 +19,15 @@ import (
 func TestWaitingClaimsAreCounted(t *testing.T) {
 	registerMetrics()
 	waitingClaims.Reset()
-	const header = "# HELP sandbox_controller_waiting_claims [ALPHA] Claims that wait for a Sandbox, by namespace and pool. Only the leader counts; a pool for which none waits has no series.\n" +
-		"# TYPE sandbox_controller_waiting_claims gauge\n"
+	const header = "# HELP sandbox_apiserver_warmpool_waiting_claims [BETA] Claims that wait for a Sandbox, by namespace and pool. Only the leader counts; a pool for which none waits has no series.\n" +
+		"# TYPE sandbox_apiserver_warmpool_waiting_claims gauge\n"
 	check := func(want string) {
-		require.NoError(t, testutil.GatherAndCompare(legacyregistry.DefaultGatherer, strings.NewReader(want), "sandbox_controller_waiting_claims"))
+		require.NoError(t, testutil.GatherAndCompare(legacyregistry.DefaultGatherer, strings.NewReader(want), "sandbox_apiserver_warmpool_waiting_claims"))
 	}
 
 	h := newSyncedHarness(t, newPool(), queued("x", 0), queued("y", 0), queued("over", 0, ending(-time.Second, retain)))
 	h.mustServe()
-	check(header + `sandbox_controller_waiting_claims{namespace="team",pool="python"} 2` + "\n")
+	check(header + `sandbox_apiserver_warmpool_waiting_claims{namespace="team",pool="python"} 2` + "\n")
 
 	h = newSyncedHarness(t, newPool())
 	h.mustServe()
@@ -64,7 +64,7 @@ func TestColdStartsAreMeasured(t *testing.T) {
 
 func coldStarts(t *testing.T) uint64 {
 	t.Helper()
-	histograms, err := testutil.GetHistogramVecFromGatherer(legacyregistry.DefaultGatherer, "sandbox_controller_cold_start_duration_seconds", nil)
+	histograms, err := testutil.GetHistogramVecFromGatherer(legacyregistry.DefaultGatherer, "sandbox_apiserver_claim_cold_start_duration_seconds", nil)
 	require.NoError(t, err)
 	return histograms.GetAggregatedSampleCount()
 }

@@ -21,15 +21,17 @@ const (
 
 var (
 	podCreations = metrics.NewCounter(&metrics.CounterOpts{
-		Subsystem:      "sandbox_controller",
+		Namespace:      "sandbox_apiserver",
+		Subsystem:      "sandbox",
 		Name:           "pod_creations_total",
-		Help:           "Pods made for Sandboxes.",
+		Help:           "Pods made for Sandboxes. Reported by the leader.",
 		StabilityLevel: metrics.ALPHA,
 	})
 	podDeletions = metrics.NewCounterVec(&metrics.CounterOpts{
-		Subsystem:      "sandbox_controller",
+		Namespace:      "sandbox_apiserver",
+		Subsystem:      "sandbox",
 		Name:           "pod_deletions_total",
-		Help:           "Pods of Sandboxes deleted, by reason (suspended, expired, deleted, lost, node_gone, finished).",
+		Help:           "Pods of Sandboxes deleted, by reason (suspended, expired, deleted, lost, node_gone, finished). Reported by the leader.",
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"reason"})
 	takenBackChildren = metrics.NewCounterVec(&metrics.CounterOpts{

@@ -117,7 +117,7 @@ func TestMetrics(t *testing.T) {
 		families, err := legacyregistry.DefaultGatherer.Gather()
 		require.NoError(t, err)
 		for _, family := range families {
-			if strings.HasPrefix(family.GetName(), subsystem) && strings.HasSuffix(family.GetName(), "_replicas") {
+			if strings.HasPrefix(family.GetName(), "sandbox_apiserver_warmpool_") {
 				_, err = testutil.MetricFamilyToText(&text, family)
 				require.NoError(t, err)
 			}
@@ -127,9 +127,9 @@ func TestMetrics(t *testing.T) {
 	h := newSyncedHarness(t, newPool(3), newTemplate("v1"), members(1, 1, isUp), members(2, 1, isUp, isOld))
 	h.settle()
 	for _, line := range []string{
-		`sandbox_warmpool_desired_replicas{namespace="team",pool="warm"} 3`,
-		`sandbox_warmpool_ready_replicas{namespace="team",pool="warm"} 2`,
-		`sandbox_warmpool_stale_replicas{namespace="team",pool="warm"} 1`,
+		`sandbox_apiserver_warmpool_desired_replicas{namespace="team",pool="warm"} 3`,
+		`sandbox_apiserver_warmpool_ready_replicas{namespace="team",pool="warm"} 2`,
+		`sandbox_apiserver_warmpool_stale_replicas{namespace="team",pool="warm"} 1`,
 	} {
 		assert.Contains(t, sizes(), line)
 	}
@@ -138,7 +138,18 @@ func TestMetrics(t *testing.T) {
 	h.mustSync()
 	assert.NotContains(t, sizes(), `"warm"`, "a pool that is gone has no size")
 
-	setSizes(warm, 3, v1beta1.SandboxWarmPoolStatus{})
+	failing := v1beta1.SandboxWarmPoolStatus{Conditions: []metav1.Condition{{
+		Type: v1beta1.ConditionProgressing, Status: metav1.ConditionFalse, Reason: reasonSandboxesFail,
+	}}}
+	setSizes(warm, 3, failing)
+	assert.Contains(t, sizes(), `sandbox_apiserver_warmpool_stuck{namespace="team",pool="warm",reason="SandboxesFail"} 1`)
+	failing.Conditions[0].Reason = reasonFailedCreate
+	setSizes(warm, 3, failing)
+	assert.Contains(t, sizes(), `reason="FailedCreate"} 1`)
+	assert.NotContains(t, sizes(), "SandboxesFail\"", "it is stuck for one reason at a time")
+	failing.Conditions[0].Status = metav1.ConditionTrue
+	setSizes(warm, 3, failing)
+	assert.NotContains(t, sizes(), `reason="FailedCreate"`, "it has come loose")
 	h.newTerm()
 	assert.NotContains(t, sizes(), `"warm"`, "nor does a replica that does not lead tell any")
 }
@@ -146,7 +157,7 @@ func TestMetrics(t *testing.T) {
 func TestRefillDuration(t *testing.T) {
 	registerMetrics()
 	measured := func() (n uint64, seconds float64) {
-		histogram, err := testutil.GetHistogramVecFromGatherer(legacyregistry.DefaultGatherer, subsystem+"_refill_duration_seconds", nil)
+		histogram, err := testutil.GetHistogramVecFromGatherer(legacyregistry.DefaultGatherer, "sandbox_apiserver_warmpool_refill_duration_seconds", nil)
 		require.NoError(t, err)
 		return histogram.GetAggregatedSampleCount(), histogram.GetAggregatedSampleSum()
 	}

@@ -25,11 +25,12 @@ const (
 )
 
 var syncDuration = metrics.NewHistogramVec(&metrics.HistogramOpts{
-	Subsystem:      "sandbox_controller",
+	Namespace:      "sandbox_apiserver",
+	Subsystem:      "controller",
 	Name:           "sync_duration_seconds",
 	Help:           "Time that the sync of one key took, by controller and result (success, requeue, conflict, error, panic, cancelled).",
 	Buckets:        metrics.ExponentialBuckets(0.001, 2, 15), // 1 ms to 16 s
-	StabilityLevel: metrics.ALPHA,
+	StabilityLevel: metrics.BETA,
 }, []string{"controller", "result"})
 
 // register is called at run time, not at init: only then are the feature gates of the metrics library set.

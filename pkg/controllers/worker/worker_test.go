@@ -192,7 +192,7 @@ func observed(t *testing.T, controller string, result outcome) uint64 {
 	t.Helper()
 	register()
 	labels := map[string]string{"controller": controller, "result": string(result)}
-	histograms, err := testutil.GetHistogramVecFromGatherer(legacyregistry.DefaultGatherer, "sandbox_controller_sync_duration_seconds", labels)
+	histograms, err := testutil.GetHistogramVecFromGatherer(legacyregistry.DefaultGatherer, "sandbox_apiserver_controller_sync_duration_seconds", labels)
 	if err != nil {
 		return 0 // a series exists from its first observation on
 	}

@@ -19,12 +19,13 @@ const (
 )
 
 var commitDuration = metrics.NewHistogramVec(&metrics.HistogramOpts{
-	Subsystem: "joined_write",
-	Name:      "commit_duration_seconds",
+	Namespace: "sandbox_apiserver",
+	Subsystem: "transaction",
+	Name:      "duration_seconds",
 	Help: "Time etcd took for transactions that join the writes of two objects, by result: committed, outer_conflict, " +
 		"inner_conflict, error (refused, nothing written) or unknown (answer lost). The count is the number of transactions.",
 	Buckets:        metrics.ExponentialBuckets(0.0005, 2, 14),
-	StabilityLevel: metrics.ALPHA,
+	StabilityLevel: metrics.BETA,
 }, []string{"result"})
 
 // registerMetrics may run any number of times; the registry keeps the first.
