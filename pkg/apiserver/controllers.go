@@ -67,7 +67,7 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, err
 	// Another server of this process may have registered its index before.
 	_ = legacyregistry.CustomRegister(warmindex.NewCollector(e.index))
 	e.feed = warmindex.NewFeed(warmindex.FeedOptions{Index: e.index, Hash: render.TemplateHash})
-	if err := e.feed.Attach(claimSources(dependencies)); err != nil {
+	if err := errors.Join(e.feed.Attach(claimSources(dependencies)), countSandboxes(dependencies)); err != nil {
 		return nil, err
 	}
 	for _, descriptor := range controllers.Descriptors() {

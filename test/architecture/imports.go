@@ -36,6 +36,8 @@ var rules = []rule{
 	{packages: []string{"pkg/servingcert", "pkg/warmindex", "pkg/controllers/worker"}, mustNot: []string{etcd}},
 	{packages: []string{"pkg/warmindex/feed.go"}, may: []string{apis}, mustNot: []string{etcd}},
 
+	{packages: []string{"pkg/census"}, may: []string{external}, mustNot: []string{etcd}},
+
 	{packages: []string{render}, may: []string{external}, mustNot: []string{"k8s.io/apiserver", "k8s.io/client-go", etcd}},
 	{
 		packages: []string{"pkg/claim"},
@@ -68,7 +70,7 @@ var rules = []rule{
 	{
 		packages: []string{"pkg/apiserver"},
 		may: []string{
-			apis, "pkg/generated/...", "pkg/storage/...", "pkg/warmindex", "pkg/claim", "pkg/registry/...",
+			apis, "pkg/generated/...", "pkg/storage/...", "pkg/warmindex", "pkg/census", "pkg/claim", "pkg/registry/...",
 			"pkg/controllers/...", "pkg/admission/...",
 		},
 	},

@@ -51,9 +51,9 @@ func NewConfig(o options.Completed) (*apiserver.Config, error) {
 func applyServing(o options.Completed, generic *genericapiserver.RecommendedConfig) error {
 	for _, apply := range []func() error{
 		func() error { return o.Server.ApplyTo(&generic.Config) },
-		func() error { return o.Recommended.Etcd.ApplyTo(&generic.Config) },
 		func() error { return o.Recommended.EgressSelector.ApplyTo(&generic.Config) },
-		func() error { return o.Recommended.Traces.ApplyTo(generic.EgressSelector, &generic.Config) },
+		func() error { return applyTracing(o.Recommended, generic) },
+		func() error { return o.Recommended.Etcd.ApplyTo(&generic.Config) },
 		func() error { return o.Recommended.SecureServing.ApplyToConfig(&generic.Config) },
 		func() error { return o.Recommended.Audit.ApplyTo(&generic.Config) },
 		func() error { return o.Recommended.CoreAPI.ApplyTo(generic) },

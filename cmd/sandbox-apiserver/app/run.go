@@ -17,6 +17,7 @@ func Run(ctx context.Context, o options.Completed) error {
 	if o.EmbeddedEtcd == nil {
 		return serve(ctx, o)
 	}
+	reportEtcd()
 	return withEtcd(ctx, o.EmbeddedEtcd, func(ctx context.Context) error { return serve(ctx, o) })
 }
 
