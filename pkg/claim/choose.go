@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 
-	"go.opentelemetry.io/otel/attribute"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -27,14 +26,6 @@ const retryAfterSeconds = 1
 func (c *Claimer) choose(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
 	ctx, span := tracing.Start(ctx, "Choose Sandbox")
 	defer span.End(slow)
-	l, err := c.reserve(ctx, r, pool)
-	if err == nil {
-		span.AddEvent("Chosen", attribute.String("launch", string(l.how())))
-	}
-	return l, err
-}
-
-func (c *Claimer) reserve(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
 	if r.Sandbox != "" {
 		return c.chooseVeryOne(ctx, r, pool)
 	}

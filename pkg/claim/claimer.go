@@ -128,7 +128,7 @@ func (c *Claimer) claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, 
 	for range maxRaces {
 		launch, err := c.choose(ctx, r, pool)
 		if err != nil {
-			return nil, rejected, err
+			return nil, refused, err
 		}
 		answer, err := c.join(ctx, r, launch)
 		if !errors.Is(err, errLost) {
@@ -138,7 +138,7 @@ func (c *Claimer) claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, 
 	}
 	launch, err := c.withoutWarm(ctx, r, pool)
 	if err != nil {
-		return nil, rejected, err
+		return nil, refused, err
 	}
 	answer, err := c.join(ctx, r, launch)
 	return answer, launch.how(), err

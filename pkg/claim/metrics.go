@@ -53,17 +53,16 @@ func registerMetrics() {
 	_ = legacyregistry.Register(racesLost)
 }
 
-// outcome is how a call ended, errors included.
+// outcome is how a call ended, errors included. Nothing of a claim but an empty pool answers 429.
 func outcome(answered how, err error) how {
-	if err == nil {
-		return answered
-	}
 	status, ok := err.(apierrors.APIStatus)
 	switch {
-	case ok && status.Status().Code < 500 && !apierrors.IsTooManyRequests(err):
-		return refused
-	case ok && apierrors.IsTooManyRequests(err) && answered == rejected:
+	case err == nil:
+		return answered
+	case apierrors.IsTooManyRequests(err):
 		return rejected
+	case ok && status.Status().Code < 500:
+		return refused
 	}
 	return failed
 }
