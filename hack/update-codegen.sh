@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes everything that is generated from the types in pkg/apis: protobuf,
 # deepcopy, conversion, OpenAPI, apply configurations, clientset,
-# listers and informers. Run it after every change of a type.
+# listers and informers; and docs/metrics.md from all code. Run it after every change of a type.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -79,4 +79,7 @@ for d in applyconfiguration clientset listers informers; do
   rm -rf "pkg/generated/$d"
   mv "$out/$d" "pkg/generated/$d"
 done
+step "docs/metrics.md"
+go run ./hack/metricsdocs >"$work/metrics.md"
+mv "$work/metrics.md" docs/metrics.md
 step "done"

@@ -18,7 +18,7 @@ Made from the code by ` + "`hack/update-codegen.sh`" + `; do not edit. What the 
 [operations/observability.md](operations/observability.md).
 
 Stability is that of Kubernetes: a BETA metric keeps its name and labels, or is announced as deprecated for a release before it goes;
-an ALPHA metric may change at any time. Alerts and the dashboard use BETA metrics alone.
+an ALPHA metric may change at any time, and the alerts and the dashboard of artifacts/monitoring with it.
 
 | name | type | labels | stability | meaning |
 |---|---|---|---|---|
