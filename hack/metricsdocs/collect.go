@@ -105,12 +105,15 @@ func (s *source) remember(file *ast.File) {
 			continue
 		}
 		for _, spec := range general.Specs {
-			values := spec.(*ast.ValueSpec)
-			for i, name := range values.Names {
-				if i < len(values.Values) {
-					s.constants[name.Name] = values.Values[i]
-				}
-			}
+			s.rememberValues(spec.(*ast.ValueSpec))
+		}
+	}
+}
+
+func (s *source) rememberValues(spec *ast.ValueSpec) {
+	for i, name := range spec.Names {
+		if i < len(spec.Values) {
+			s.constants[name.Name] = spec.Values[i]
 		}
 	}
 }

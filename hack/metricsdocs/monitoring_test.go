@@ -33,6 +33,7 @@ var foreign = []string{
 var siblings = []string{
 	"sandbox_apiserver_storage_fence_green",
 	"sandbox_apiserver_serving_certificate_expiration_timestamp_seconds",
+	"sandbox_apiserver_serving_certificate_published",
 	"sandbox_apiserver_certificate_authority_expiration_timestamp_seconds",
 	"sandbox_apiserver_orphans", "sandbox_apiserver_orphan_sweep_stopped",
 }

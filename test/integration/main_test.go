@@ -16,6 +16,15 @@ const maxPoolReplicas = 50
 var env *harness.Env
 
 func TestMain(m *testing.M) {
-	opts := harness.Options{Race: true, ServerArgs: []string{fmt.Sprintf("--max-pool-replicas=%d", maxPoolReplicas)}}
-	os.Exit(harness.Main(m, opts, func(e *harness.Env) { env = e }))
+	tracing, stop, err := serveTraces()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	opts := harness.Options{Race: true, ServerArgs: []string{
+		fmt.Sprintf("--max-pool-replicas=%d", maxPoolReplicas), "--tracing-config-file=" + tracing,
+	}}
+	code := harness.Main(m, opts, func(e *harness.Env) { env = e })
+	stop()
+	os.Exit(code)
 }

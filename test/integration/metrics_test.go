@@ -56,7 +56,7 @@ func (s series) sum(metric string, labels ...string) (sum float64, ok bool) {
 	for _, sample := range s.Metrics[metric] {
 		matches := true
 		for i := 0; i < len(labels); i += 2 {
-			matches = matches && string(sample.Metric[testLabel(labels[i])]) == labels[i+1]
+			matches = matches && string(sample.Metric[testutil.LabelName(labels[i])]) == labels[i+1]
 		}
 		if matches {
 			sum, ok = sum+float64(sample.Value), true
@@ -132,16 +132,19 @@ func TestMetricsOfClaimsAndPools(t *testing.T) {
 		require.NoError(t, ns.Claims().Delete(t.Context(), name, metav1.DeleteOptions{}))
 	}
 	require.NoError(t, ns.Pools().Delete(t.Context(), "python", metav1.DeleteOptions{}))
-	ns.Eventually("the series of the pool are gone", func() error {
-		for metric, samples := range scrape(t, "/metrics").Metrics {
-			for _, sample := range samples {
-				if string(sample.Metric["namespace"]) == ns.Name && sample.Metric["pool"] != "" {
-					return fmt.Errorf("%s of %v", metric, sample.Metric)
-				}
+	ns.Eventually("the series of the pool are gone", func() error { return scrape(t, "/metrics").noPoolOf(ns.Name) })
+}
+
+// noPoolOf finds a series of a pool in the namespace.
+func (s series) noPoolOf(namespace string) error {
+	for metric, samples := range s.Metrics {
+		for _, sample := range samples {
+			if string(sample.Metric["namespace"]) == namespace && sample.Metric["pool"] != "" {
+				return fmt.Errorf("%s of %v", metric, sample.Metric)
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func TestMetricsOfTheLibraries(t *testing.T) {
