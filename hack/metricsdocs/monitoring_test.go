@@ -58,7 +58,9 @@ type dashboard struct {
 		Title   string
 		Targets []struct{ Expr string }
 	}
-	Templating struct{ List []struct{ Name, Query string } }
+	Templating struct {
+		List []struct{ Name, Query string }
+	}
 }
 
 func TestAlerts(t *testing.T) {

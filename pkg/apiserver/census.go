@@ -5,8 +5,8 @@ package apiserver
 import (
 	"k8s.io/component-base/metrics/legacyregistry"
 
-	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/census"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers"
 )
 
 // countSandboxes reports on every replica how many Sandboxes are in which state.

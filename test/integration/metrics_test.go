@@ -109,7 +109,9 @@ func TestMetricsOfClaimsAndPools(t *testing.T) {
 
 	ns.Eventually("the scrape has what was done", func() error {
 		found := scrape(t, "/metrics")
-		of := func(outcome string) []string { return []string{"namespace", ns.Name, "pool", "python", "outcome", outcome} }
+		of := func(outcome string) []string {
+			return []string{"namespace", ns.Name, "pool", "python", "outcome", outcome}
+		}
 		return errors.Join(
 			found.want(1, "sandbox_apiserver_warmpool_claims_total", of("warm")...),
 			found.want(1, "sandbox_apiserver_warmpool_claims_total", of("cold")...),
