@@ -33,7 +33,8 @@ var rules = []rule{
 
 	// Domain-free: they could move to another project as they are.
 	{packages: []string{"pkg/storage/transaction", "pkg/storage/fence", "pkg/embeddedetcd"}},
-	{packages: []string{"pkg/servingcert", "pkg/warmindex", "pkg/controllers/worker"}, mustNot: []string{etcd}},
+	{packages: []string{"pkg/authority", "pkg/warmindex", "pkg/controllers/worker"}, mustNot: []string{etcd}},
+	{packages: []string{"pkg/servingcert"}, may: []string{"pkg/authority"}, mustNot: []string{etcd}},
 	{packages: []string{"pkg/warmindex/feed.go"}, may: []string{apis}, mustNot: []string{etcd}},
 
 	{packages: []string{"pkg/census"}, may: []string{external}, mustNot: []string{etcd}},
@@ -74,7 +75,7 @@ var rules = []rule{
 			"pkg/controllers/...", "pkg/admission/...",
 		},
 	},
-	{packages: []string{"cmd/..."}, may: []string{"cmd/...", "pkg/apiserver", "pkg/servingcert", "pkg/embeddedetcd"}},
+	{packages: []string{"cmd/..."}, may: []string{"cmd/...", "pkg/apiserver", "pkg/authority", "pkg/servingcert", "pkg/embeddedetcd"}},
 
 	// Tools and suites stand outside: nothing above may import them.
 	{packages: []string{"hack/..."}, may: []string{"hack/...", "test/architecture", apis, "pkg/generated/..."}},
