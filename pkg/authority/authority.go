@@ -124,14 +124,11 @@ func (a *Authority) Certificates() []byte {
 	return nil
 }
 
-// Changes returns a channel that says when the authority has changed in any way, once for any number of changes since it
-// was last read.
-func (a *Authority) Changes() <-chan struct{} {
-	changes := make(chan struct{}, 1)
+// Notify signals wake, see Signal, when signer or bundle have changed.
+func (a *Authority) Notify(wake chan<- struct{}) {
 	a.listening.Lock()
 	defer a.listening.Unlock()
-	a.listeners = append(a.listeners, changes)
-	return changes
+	a.listeners = append(a.listeners, wake)
 }
 
 // Refresh reads the Secret now, and returns the bundle as it is there.
@@ -274,7 +271,7 @@ func (a *Authority) set(s *state) {
 	a.listening.Lock()
 	defer a.listening.Unlock()
 	for _, listener := range a.listeners {
-		signal(listener)
+		Signal(listener)
 	}
 }
 

@@ -227,7 +227,8 @@ func TestReconnectCountsEveryCall(t *testing.T) {
 	client := cluster(t)
 	one, two := start(t, options(client)), start(t, options(client))
 	run(t, one, two)
-	changes := two.Changes()
+	changes := make(chan struct{}, 1)
+	two.Notify(changes)
 	var raising sync.WaitGroup
 	for range 3 {
 		raising.Go(func() { assert.NoError(t, one.Reconnect(t.Context())) })

@@ -64,7 +64,9 @@ func (f *Files) Write() error {
 // Run keeps the files up to date until ctx ends: a new leaf at two thirds of the life of the old one and when another
 // authority signs, a new bundle when it changes.
 func (f *Files) Run(ctx context.Context) error {
-	Follow(ctx, f.authority.Changes(), func(context.Context) (time.Duration, error) {
+	wake := make(chan struct{}, 1)
+	f.authority.Notify(wake)
+	Follow(ctx, wake, func(context.Context) (time.Duration, error) {
 		after, changed, err := f.write()
 		if changed && f.options.BundleChanged != nil {
 			f.options.BundleChanged()

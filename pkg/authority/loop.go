@@ -45,8 +45,8 @@ func Follow(ctx context.Context, wake <-chan struct{}, sync func(context.Context
 	}
 }
 
-// signal wakes whoever reads the channel, once for any number of calls in between.
-func signal(wake chan<- struct{}) {
+// Signal wakes whoever follows wake, a channel with a buffer of one: once for any number of calls in between.
+func Signal(wake chan<- struct{}) {
 	select {
 	case wake <- struct{}{}:
 	default:

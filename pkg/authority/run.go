@@ -37,9 +37,9 @@ func (a *Authority) informer(wake chan<- struct{}) (cache.SharedIndexInformer, e
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.FieldSelector = selector }))
 	informer := factory.Core().V1().Secrets().Informer()
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { signal(wake) },
-		UpdateFunc: func(any, any) { signal(wake) },
-		DeleteFunc: func(any) { signal(wake) },
+		AddFunc:    func(any) { Signal(wake) },
+		UpdateFunc: func(any, any) { Signal(wake) },
+		DeleteFunc: func(any) { Signal(wake) },
 	})
 	return informer, err
 }

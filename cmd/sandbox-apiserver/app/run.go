@@ -22,15 +22,21 @@ func Run(ctx context.Context, o options.Completed) error {
 }
 
 func serve(ctx context.Context, o options.Completed) error {
+	certificate, err := manageCertificate(ctx, o)
+	if err != nil {
+		return err
+	}
 	config, err := NewConfig(o)
 	if err != nil {
 		return err
 	}
-	server, err := config.Complete().New()
-	if err != nil {
-		return err
-	}
-	return server.Run(ctx)
+	return withCertificate(ctx, certificate, config, func(ctx context.Context) error {
+		server, err := config.Complete().New()
+		if err != nil {
+			return err
+		}
+		return server.Run(ctx)
+	})
 }
 
 // withEtcd runs work while the member runs. The member outlives ctx until work

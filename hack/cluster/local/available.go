@@ -26,13 +26,9 @@ func (s *Server) WaitAvailable(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("building the administrator's client: %w", err)
 	}
-	direct, err := s.directClient()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, availableTimeout)
 	defer cancel()
-	check := availability{server: s, direct: direct, cluster: client.Discovery().RESTClient()}
+	check := availability{server: s, cluster: client.Discovery().RESTClient()}
 	if err := reasoned(ctx, s.name, s.cluster.tell, check.check); err != nil {
 		return fmt.Errorf("%w\nthe end of %s:\n%s", err, s.LogPath(), tail(s.LogPath(), 20))
 	}
@@ -40,8 +36,8 @@ func (s *Server) WaitAvailable(ctx context.Context) error {
 }
 
 // directClient reaches the server without kube-apiserver, trusting its own authority.
-func (s *Server) directClient() (*http.Client, error) {
-	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: s.CAFile()}})
+func directClient(authority []byte) (*http.Client, error) {
+	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: authority}})
 	if err != nil {
 		return nil, fmt.Errorf("building a client of sandbox-apiserver: %w", err)
 	}
@@ -51,7 +47,6 @@ func (s *Server) directClient() (*http.Client, error) {
 // availability looks at the server from the inside outwards.
 type availability struct {
 	server  *Server
-	direct  *http.Client
 	cluster rest.Interface
 	nudged  time.Time
 }
@@ -77,11 +72,19 @@ func (a *availability) check(ctx context.Context) error {
 }
 
 func (a *availability) ready(ctx context.Context) error {
+	authority, err := a.server.refreshAuthority(ctx, a.cluster)
+	if err != nil {
+		return err
+	}
+	direct, err := directClient(authority)
+	if err != nil {
+		return err
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+a.server.Address()+"/readyz", nil)
 	if err != nil {
 		return err
 	}
-	response, err := a.direct.Do(request)
+	response, err := direct.Do(request)
 	if err != nil {
 		return fmt.Errorf("not serving yet: %w", err)
 	}

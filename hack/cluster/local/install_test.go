@@ -77,6 +77,14 @@ func TestLocalize(t *testing.T) {
 	}
 }
 
+func TestLocalizeLeavesTheAuthorityToTheServer(t *testing.T) {
+	localized, err := localize(base(t), endpoint{port: 4711})
+	require.NoError(t, err)
+	_, there, err := unstructured.NestedFieldNoCopy(objects(t, localized)["APIService/"+APIServiceName].Object, "spec", "caBundle")
+	require.NoError(t, err)
+	assert.False(t, there)
+}
+
 // normalized undoes that YAML knows no integers.
 func normalized(value any) any {
 	fields, _ := value.(map[string]any)

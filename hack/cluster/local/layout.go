@@ -46,6 +46,7 @@ func (l layout) serverData() string       { return filepath.Join(l.dir, "sandbox
 func (l layout) sharedEtcdData() string   { return filepath.Join(l.dir, sharedEtcd) }
 func (l layout) credentials() string      { return filepath.Join(l.dir, "credentials") }
 func (l layout) serverKubeconfig() string { return filepath.Join(l.credentials(), "kubeconfig") }
+func (l layout) authority() string        { return filepath.Join(l.credentials(), "ca.crt") }
 func (l layout) kubectlCache() string     { return filepath.Join(l.dir, "kubectl-cache") }
 
 // servingFiles are a replica's certificate, key and authority, in PEM.

@@ -174,12 +174,17 @@ func TestReplicas(t *testing.T) {
 	for _, server := range replicas {
 		assert.Contains(t, server.standardArgs(), "--etcd-servers="+cluster.EtcdEndpoint())
 		require.Error(t, server.WipeData(), "no replica owns the data")
-		for _, own := range []string{server.Address(), server.LogPath(), server.CAFile(), server.standardArgs()[2]} {
+		for _, own := range []string{server.Address(), server.LogPath(), server.standardArgs()[1]} {
 			assert.False(t, different[own], "%s is of one replica", own)
 			different[own] = true
 		}
 	}
 	assert.Equal(t, "/c/credentials/ca.crt", replicas[0].CAFile())
+	assert.Equal(t, replicas[0].CAFile(), replicas[1].CAFile(), "replicas share their authority")
+	cluster.state.CertificateFiles = true
+	assert.Equal(t, "/c/credentials/ca.crt", replicas[0].CAFile())
+	assert.Equal(t, "/c/credentials/sandbox-apiserver-2/ca.crt", replicas[1].CAFile())
+	assert.Contains(t, replicas[1].standardArgs(), "--tls-cert-file=/c/credentials/sandbox-apiserver-2/tls.crt")
 	assert.Subset(t, slices.Collect(maps.Keys(cluster.LogPaths())), []string{"sandbox-apiserver", "sandbox-apiserver-3", sharedEtcd, balancer})
 }
 

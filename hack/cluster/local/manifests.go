@@ -30,12 +30,12 @@ const (
 // endpoint is where kube-apiserver reaches the server's process.
 type endpoint struct {
 	port     int
-	caBundle []byte // PEM
+	caBundle []byte // PEM; empty if the server publishes its own
 }
 
 // localize points the manifests of artifacts/base at a process on this machine: the
-// Service becomes another name of localhost, and the APIService learns port and
-// authority. Everything else stays as it is.
+// Service becomes another name of localhost, and the APIService learns port and,
+// if there is one, authority. Everything else stays as it is.
 func localize(manifests []byte, server endpoint) ([]byte, error) {
 	var out bytes.Buffer
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(manifests)))
@@ -72,11 +72,20 @@ func localizeObject(object *unstructured.Unstructured, server endpoint) error {
 		spec := map[string]any{"type": "ExternalName", "externalName": "localhost"}
 		return unstructured.SetNestedMap(object.Object, spec, "spec")
 	case "APIService/" + APIServiceName:
-		bundle := base64.StdEncoding.EncodeToString(server.caBundle)
-		if err := unstructured.SetNestedField(object.Object, bundle, "spec", "caBundle"); err != nil {
-			return fmt.Errorf("setting the authority of %s: %w", APIServiceName, err)
+		if err := setAuthority(object, server.caBundle); err != nil {
+			return err
 		}
 		return unstructured.SetNestedField(object.Object, int64(server.port), "spec", "service", "port")
+	}
+	return nil
+}
+
+func setAuthority(apiService *unstructured.Unstructured, bundle []byte) error {
+	if len(bundle) == 0 {
+		return nil
+	}
+	if err := unstructured.SetNestedField(apiService.Object, base64.StdEncoding.EncodeToString(bundle), "spec", "caBundle"); err != nil {
+		return fmt.Errorf("setting the authority of %s: %w", APIServiceName, err)
 	}
 	return nil
 }

@@ -32,6 +32,10 @@ type Options struct {
 	ServerBinary string
 	// ServerArgs are added to the command line of each server, after its standard ones.
 	ServerArgs []string
+	// CertificateFiles gives each server a certificate in files, and installs the authorities
+	// in the APIService. Otherwise the servers look after their certificates themselves, as
+	// those of an installation do. A cluster that is there keeps what it was made with.
+	CertificateFiles bool
 	// WithoutServer leaves out sandbox-apiserver and everything installed for it.
 	// Cluster.Server is nil then.
 	WithoutServer bool

@@ -73,22 +73,23 @@ func (s *Server) Launch() error {
 // data in the cluster's directory, or in the etcd of all replicas.
 func (s *Server) standardArgs() []string {
 	paths := s.cluster.paths
-	serving := paths.serving(s.name)
 	data := "--data-dir=" + s.DataDir()
 	if endpoint := s.cluster.EtcdEndpoint(); endpoint != "" {
 		data = "--etcd-servers=" + endpoint
 	}
-	return []string{
+	args := []string{
 		"--bind-address=127.0.0.1",
 		"--secure-port=" + strconv.Itoa(s.state.ServerPort),
-		"--tls-cert-file=" + serving.cert,
-		"--tls-private-key-file=" + serving.key,
 		"--kubeconfig=" + paths.serverKubeconfig(),
 		"--authentication-kubeconfig=" + paths.serverKubeconfig(),
 		"--authorization-kubeconfig=" + paths.serverKubeconfig(),
 		data,
 		"--leader-elect-namespace=" + SystemNamespace,
 	}
+	if serving := paths.serving(s.name); s.cluster.state.CertificateFiles {
+		args = append(args, "--tls-cert-file="+serving.cert, "--tls-private-key-file="+serving.key)
+	}
+	return args
 }
 
 // Stop asks the process to end as a kubelet would, and returns when it has. A process
@@ -171,9 +172,6 @@ func (s *Server) DataDir() string { return s.cluster.paths.serverData() }
 
 // Kubeconfig is the path of the one the server uses: it is the server's ServiceAccount.
 func (s *Server) Kubeconfig() string { return s.cluster.paths.serverKubeconfig() }
-
-// CAFile is the path of the authority that signed the server's certificate.
-func (s *Server) CAFile() string { return s.cluster.paths.serving(s.name).authority }
 
 // RESTConfig returns a new configuration of an administrator's client that reaches this
 // very process, without kube-apiserver in between. It has no client-side rate limits.

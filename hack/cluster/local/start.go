@@ -122,6 +122,7 @@ func freshState(ctx context.Context, opts Options, paths layout, leftover *state
 	if err != nil {
 		return nil, err
 	}
+	fresh.CertificateFiles = opts.CertificateFiles
 	return fresh, fresh.write(paths.state())
 }
 
@@ -182,13 +183,9 @@ func (c *Cluster) bringUpControlPlane(ctx context.Context, nodes int) error {
 // install applies artifacts/base, made fit for servers on this machine.
 func (c *Cluster) install(ctx context.Context) error {
 	c.tell("installing artifacts/base")
-	var authorities []byte
-	for _, server := range c.servers {
-		authority, err := servingCertificate(c.paths.serving(server.name))
-		if err != nil {
-			return err
-		}
-		authorities = append(authorities, authority...)
+	authorities, err := c.fileAuthorities()
+	if err != nil {
+		return err
 	}
 	base, err := c.plane.kubectl(ctx, "", "kustomize", c.root.Join("artifacts", "base"))
 	if err != nil {

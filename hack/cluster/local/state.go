@@ -21,6 +21,8 @@ type state struct {
 	// The first sandbox-apiserver, and the others if there are several.
 	serverState
 	Others []*serverState `json:"others,omitempty"`
+	// CertificateFiles is what Options said.
+	CertificateFiles bool `json:"certificateFiles,omitempty"`
 	// Shared is what several replicas need; nil for one.
 	Shared *sharedState `json:"shared,omitempty"`
 	// PlanePorts are those of the control plane, in the order that kwokConfig wants.

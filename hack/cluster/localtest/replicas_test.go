@@ -24,7 +24,7 @@ func TestLocalClusterReplicas(t *testing.T) {
 	t.Setenv(stubVariable, "yes")
 	program, err := os.Executable()
 	require.NoError(t, err)
-	cluster := Start(t, local.Options{ServerBinary: program, Replicas: 2, Nodes: 1, Log: t.Output()})
+	cluster := Start(t, local.Options{ServerBinary: program, CertificateFiles: true, Replicas: 2, Nodes: 1, Log: t.Output()})
 	ctx, replicas := t.Context(), cluster.Replicas()
 	require.Len(t, replicas, 2)
 	assert.Empty(t, cluster.Missing())

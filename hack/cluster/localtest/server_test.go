@@ -26,7 +26,7 @@ func TestLocalClusterServer(t *testing.T) {
 	t.Setenv(stubVariable, "yes")
 	program, err := os.Executable()
 	require.NoError(t, err)
-	cluster := Start(t, local.Options{ServerBinary: program, Nodes: 1, Log: t.Output()})
+	cluster := Start(t, local.Options{ServerBinary: program, CertificateFiles: true, Nodes: 1, Log: t.Output()})
 	ctx := t.Context()
 
 	t.Run("it is served through kube-apiserver", func(t *testing.T) { assert.Equal(t, "v1beta1", served(t, cluster)) })
@@ -104,6 +104,11 @@ func testIdentity(t *testing.T, cluster *local.Cluster) {
 		"kube-apiserver's proof":     {authorizationv1.ResourceAttributes{Verb: "get", Resource: "configmaps", Name: "extension-apiserver-authentication", Namespace: "kube-system"}, true},
 		"asking who may do what":     {authorizationv1.ResourceAttributes{Verb: "create", Group: "authorization.k8s.io", Resource: "subjectaccessreviews"}, true},
 		"blocking an owner":          {authorizationv1.ResourceAttributes{Verb: "update", Group: "sandbox.agents.x-k8s.io", Resource: "sandboxes", Subresource: "finalizers", Namespace: "x"}, true},
+		"its authority":              {authorizationv1.ResourceAttributes{Verb: "update", Resource: "secrets", Name: local.AuthoritySecret, Namespace: local.SystemNamespace}, true},
+		"watching its authority":     {authorizationv1.ResourceAttributes{Verb: "watch", Resource: "secrets", Name: local.AuthoritySecret, Namespace: local.SystemNamespace}, true},
+		"its APIService":             {authorizationv1.ResourceAttributes{Verb: "patch", Group: "apiregistration.k8s.io", Resource: "apiservices", Name: local.APIServiceName}, true},
+		"no other APIService":        {authorizationv1.ResourceAttributes{Verb: "patch", Group: "apiregistration.k8s.io", Resource: "apiservices", Name: "v1.apps"}, false},
+		"no other Secret of its own": {authorizationv1.ResourceAttributes{Verb: "get", Resource: "secrets", Name: "other", Namespace: local.SystemNamespace}, false},
 		"no Secrets":                 {authorizationv1.ResourceAttributes{Verb: "get", Resource: "secrets", Namespace: "default"}, false},
 		"no ConfigMaps elsewhere":    {authorizationv1.ResourceAttributes{Verb: "get", Resource: "configmaps", Namespace: "default"}, false},
 		"no exec":                    {authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: "default"}, false},

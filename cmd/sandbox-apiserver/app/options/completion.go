@@ -4,16 +4,15 @@ package options
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apiserver"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/embeddedetcd"
 )
 
-// serviceName is that of the Service before the replicas: the name that the
+// ServiceName is that of the Service before the replicas: the name that the
 // aggregation layer expects in the serving certificate.
-const serviceName = "sandbox-apiserver"
+const ServiceName = "sandbox-apiserver"
 
 // Completed can only be made by Complete: everything is decided, nothing runs.
 type Completed struct {
@@ -27,16 +26,15 @@ type completed struct {
 }
 
 // Complete decides what was left open: which etcd, in which format, behind
-// which certificate. A self-signed certificate is written where none is given.
+// which certificate. A self-signed certificate is written where none is given and
+// the server is not to manage its own.
 func (o *Options) Complete() (Completed, error) {
 	c := &completed{Options: o}
 	if err := c.completeEtcd(); err != nil {
 		return Completed{}, err
 	}
-	service := serviceName + "." + o.LeaseNamespace + ".svc"
-	names := []string{service, serviceName + "." + o.LeaseNamespace, service + "." + o.ClusterDomain}
-	if err := o.Recommended.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", names, []net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
-		return Completed{}, fmt.Errorf("making a self-signed serving certificate: %w", err)
+	if err := c.completeCertificate(); err != nil {
+		return Completed{}, err
 	}
 	if err := o.Server.DefaultAdvertiseAddress(o.Recommended.SecureServing.SecureServingOptions); err != nil {
 		return Completed{}, fmt.Errorf("choosing the advertised address: %w", err)

@@ -51,6 +51,8 @@ type Options struct {
 	MaxPoolReplicas int32
 	// LeaseNamespace holds the Lease of the controllers.
 	LeaseNamespace string
+	// Certificate is about the serving certificate, where no files are given for it.
+	Certificate CertificateOptions
 }
 
 // New returns the defaults.
@@ -64,6 +66,7 @@ func New() *Options {
 		ClusterDomain:   defaultClusterDomain,
 		MaxPoolReplicas: defaultMaxReplicas,
 		LeaseNamespace:  defaultLeaseNamespace,
+		Certificate:     newCertificateOptions(),
 	}
 	// Not 0 would lose writes: what kube-apiserver has in flight when the GOAWAY comes it
 	// cannot send again, since it does not keep bodies, and its clients get a 503.
@@ -96,6 +99,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.Server.AddUniversalFlags(sections.FlagSet("server"))
 	o.Recommended.Etcd.AddFlags(sections.FlagSet("etcd"))
 	o.Recommended.SecureServing.AddFlags(sections.FlagSet("secure serving"))
+	o.Certificate.addFlags(sections.FlagSet("secure serving"))
 	o.Recommended.Authentication.AddFlags(sections.FlagSet("authentication"))
 	o.Recommended.Authorization.AddFlags(sections.FlagSet("authorization"))
 	o.Recommended.Audit.AddFlags(sections.FlagSet("audit"))

@@ -24,5 +24,8 @@ func (c Completed) Validate() []error {
 	if messages := validation.IsDNS1123Label(c.LeaseNamespace); len(messages) > 0 {
 		errs = append(errs, fmt.Errorf("--leader-elect-namespace %q: %v", c.LeaseNamespace, messages))
 	}
+	if err := c.Certificate.validate(); err != nil {
+		errs = append(errs, err)
+	}
 	return errs
 }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"agents.x-k8s.io/sandbox-apiserver/cmd/sandbox-apiserver/app/options"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apiserver"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/servingcert"
+)
+
+// What belongs to the serving certificate in the cluster.
+const (
+	certificateSecret       = "sandbox-apiserver-ca"
+	certificateKeyPrefix    = "sandbox.agents.x-k8s.io"
+	certificateFieldManager = "sandbox-apiserver-certificate"
+	apiService              = "v1beta1.sandbox.agents.x-k8s.io"
+)
+
+// manageCertificate makes the serving certificate, the only thing that is needed of the
+// cluster before the server listens, and has the options use it. Nil when the
+// certificate comes from files.
+func manageCertificate(ctx context.Context, o options.Completed) (*servingcert.Manager, error) {
+	if !o.Certificate.Manage {
+		return nil, nil
+	}
+	config, err := clusterConfig(o.Recommended.CoreAPI.CoreAPIKubeconfigPath)
+	if err != nil {
+		return nil, fmt.Errorf("reading --kubeconfig: %w", err)
+	}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making the client of the cluster: %w", err)
+	}
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making the client of the cluster: %w", err)
+	}
+	certificate, err := servingcert.New(servingcert.Options{
+		Kube: kube, Objects: objects,
+		Namespace: o.LeaseNamespace, Service: options.ServiceName, Secret: certificateSecret, ClusterDomain: o.ClusterDomain,
+		APIService: apiService, FieldManager: certificateFieldManager, KeyPrefix: certificateKeyPrefix,
+		Labels:            map[string]string{"app.kubernetes.io/name": options.ServiceName, "app.kubernetes.io/part-of": options.ServiceName},
+		AuthorityLifetime: o.Certificate.AuthorityLifetime, Lifetime: o.Certificate.Lifetime, Spread: o.Certificate.Spread,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := certificate.Ensure(ctx); err != nil {
+		return nil, err
+	}
+	o.Recommended.SecureServing.ServerCert.GeneratedCert = certificate
+	return certificate, nil
+}
+
+// clusterConfig is the kubeconfig, or what a Pod is given where there is none.
+func clusterConfig(path string) (*rest.Config, error) {
+	if path != "" {
+		return loadKubeconfig(path)
+	}
+	return rest.InClusterConfig()
+}
+
+// withCertificate runs the server while its certificate looks after itself, to the end of the shutdown.
+func withCertificate(ctx context.Context, certificate *servingcert.Manager, config *apiserver.Config, run func(context.Context) error) error {
+	if certificate == nil {
+		return run(ctx)
+	}
+	config.Generic.AddReadyzChecks(certificate.SelfCheck(config.Generic.SecureServing.Listener.Addr()))
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	running.Go(func() {
+		if err := certificate.Run(background); err != nil {
+			klog.FromContext(background).Error(err, "Keeping the serving certificate")
+		}
+	})
+	return run(ctx)
+}
