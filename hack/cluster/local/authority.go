@@ -61,7 +61,7 @@ func (s *Server) refreshAuthority(ctx context.Context, cluster rest.Interface) (
 	}
 	authority := secret.Data["ca.crt"]
 	if len(authority) == 0 {
-		return nil, errors.New("Secret " + AuthoritySecret + " has no ca.crt")
+		return nil, errors.New("no ca.crt in Secret " + AuthoritySecret)
 	}
 	if bytes.Equal(before, authority) {
 		return authority, nil

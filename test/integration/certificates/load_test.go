@@ -55,7 +55,7 @@ func underLoad(t *testing.T, what func()) {
 		client := clientOf(t, config)
 		running.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				if err := story(t.Context(), client, space.Name, fmt.Sprintf("load-%d-%d", worker, i)); err != nil {
+				if err := story(context.WithoutCancel(ctx), client, space.Name, fmt.Sprintf("load-%d-%d", worker, i)); err != nil {
 					failed.Add(1)
 					t.Errorf("worker %d: %v", worker, err)
 				}
