@@ -155,6 +155,7 @@ func (a *Authority) Reconnect(ctx context.Context) error {
 
 // sync takes the next step of the rotation, if it is time, and returns when to look again.
 func (a *Authority) sync(ctx context.Context) (time.Duration, error) {
+	var step action
 	after, err := a.change(ctx, func(s *state) (*state, time.Duration, error) {
 		published := true
 		if s.next != nil && a.options.Published != nil {
@@ -165,12 +166,13 @@ func (a *Authority) sync(ctx context.Context) (time.Duration, error) {
 		}
 		now := a.options.Now()
 		decided := plan(s, published, a.options.Spread, now)
-		if decided.action != none {
-			klog.FromContext(ctx).Info("Rotating the authority", "secret", klog.KRef(a.options.Namespace, a.options.Name), "step", decided.action)
-		}
-		next, err := a.maker.apply(s, decided.action, now)
+		step = decided.action
+		next, err := a.maker.apply(s, step, now)
 		return next, decided.after, err
 	})
+	if err == nil && step != none {
+		klog.FromContext(ctx).Info("Rotating the authority", "secret", klog.KRef(a.options.Namespace, a.options.Name), "step", step)
+	}
 	a.observe(err)
 	return min(after, a.resync()), err
 }

@@ -101,8 +101,8 @@ func (m *Manager) Run(ctx context.Context) error {
 }
 
 // Reconnect makes kube-apiserver open new connections to the Service while requests in flight end on the old ones, by
-// publishing a bundle with another reconnect generation. It returns when that is in the APIService, which kube-apiserver
-// sees a moment later.
+// publishing a bundle with another reconnect generation. It returns when that is in the APIService; kube-apiserver sees
+// it a moment later, and may see several calls in a row as one.
 func (m *Manager) Reconnect(ctx context.Context) error {
 	if err := m.authority.Reconnect(ctx); err != nil {
 		return fmt.Errorf("asking for new connections: %w", err)
