@@ -13,8 +13,6 @@ import (
 	"k8s.io/component-base/tracing"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/render"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/warmindex"
 )
 
@@ -23,72 +21,49 @@ import (
 const retryAfterSeconds = 1
 
 // choose decides how to answer: with a Sandbox that is available, or without.
-func (c *Claimer) choose(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
+// lost is how many races the claim has lost.
+func (c *Claimer) choose(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool, lost int) (launch, error) {
 	ctx, span := tracing.Start(ctx, "Choose Sandbox")
 	defer span.End(slow)
 	if r.Sandbox != "" {
-		return c.chooseVeryOne(ctx, r, pool)
+		return c.chooseVeryOne(ctx, r, pool, lost)
 	}
-	if forcesColdStart(r.Claim) {
+	tired := lost > maxRaces && r.Claim.Spec.OnEmptyPool == sandbox.OnEmptyPoolColdStart
+	if tired || forcesColdStart(r.Claim) {
 		return c.withoutWarm(ctx, r, pool)
 	}
-	for {
-		reserved, ok := c.Index.Reserve(poolKey(pool))
-		if !ok {
-			return c.withoutWarm(ctx, r, pool)
-		}
-		stale, err := c.stale(ctx, pool, reserved)
-		if err != nil {
-			reserved.Release()
-			return nil, err
-		}
-		if !stale {
-			return newWarm(c, r, reserved)
-		}
-		reserved.Lost()
+	l, err := picker{Claimer: c, pool: pool, reserve: c.Index.Reserve, options: r.Options, lost: lost}.pick(ctx)
+	if l != nil || err != nil {
+		return l, err
 	}
-}
-
-// stale asks etcd whether the Sandbox was made from an earlier template, where
-// the pool promises that no such Sandbox is given away. The index knows a moment
-// later than etcd.
-func (c *Claimer) stale(ctx context.Context, pool *sandbox.SandboxWarmPool, reserved reservation) (bool, error) {
-	if pool.Spec.UpdateStrategy.Type != sandbox.RecreateStrategy {
-		return false, nil
-	}
-	obj, err := c.Templates.Get(ctx, pool.Spec.SandboxTemplateRef.Name, &metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	template := &v1beta1.SandboxTemplate{}
-	if err := v1beta1.Convert_sandbox_SandboxTemplate_To_v1beta1_SandboxTemplate(obj.(*sandbox.SandboxTemplate), template, nil); err != nil {
-		return false, apierrors.NewInternalError(err)
-	}
-	return reserved.Entry().Payload.Labels[v1beta1.TemplateHashLabel] != render.TemplateHash(template), nil
+	return c.withoutWarm(ctx, r, pool)
 }
 
 // chooseVeryOne reserves the Sandbox that the URL names, or says why not. The
 // index may be a moment behind, so etcd is asked before the answer is no.
-func (c *Claimer) chooseVeryOne(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (launch, error) {
+func (c *Claimer) chooseVeryOne(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool, lost int) (launch, error) {
 	if forcesColdStart(r.Claim) {
 		return nil, invalid(r.Claim, field.Forbidden(field.NewPath("spec"), "env and volumeClaimTemplates need a Sandbox of their own: claim from the pool instead"))
 	}
-	reserved, ok := c.Index.ReserveNamed(warmindex.Key{Namespace: pool.Namespace, Name: r.Sandbox})
-	if ok && reserved.Entry().Pool == poolKey(pool) {
-		return newWarm(c, r, reserved)
+	named := func(warmindex.Key) (reservation, bool) {
+		return c.Index.ReserveNamed(warmindex.Key{Namespace: pool.Namespace, Name: r.Sandbox})
 	}
-	reserved.Release()
+	l, err := picker{Claimer: c, pool: pool, reserve: named, options: r.Options, lost: lost}.pick(ctx)
+	if l != nil || err != nil {
+		return l, err
+	}
+	fits, err := c.fitting(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
 	obj, err := c.Sandboxes.Get(ctx, r.Sandbox, &metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
 	stored := obj.(*sandbox.Sandbox)
-	if !available(stored) || metav1.GetControllerOf(stored).UID != pool.UID || c.Index.Waiting(poolKey(pool)) > 0 {
+	if !available(stored) || !fits(stored) || c.Index.Waiting(poolKey(pool)) > 0 || lost > maxRaces {
 		return nil, apierrors.NewConflict(sandbox.Resource("sandboxes"), r.Sandbox,
-			fmt.Errorf("it is not an available Sandbox of pool %q: it is claimed, set aside for a claim that waits, or not Ready", pool.Name))
+			fmt.Errorf("it is not an available Sandbox of pool %q: it is claimed, set aside for a claim that waits, of an earlier template, or not Ready", pool.Name))
 	}
 	return &warm{Claimer: c, options: r.Options, drawn: stored}, nil
 }
@@ -101,8 +76,6 @@ func (c *Claimer) withoutWarm(ctx context.Context, r Request, pool *sandbox.Sand
 			"env and volumeClaimTemplates always start a Sandbox cold: set ColdStart or leave them out"))
 	}
 	switch {
-	case r.Sandbox != "":
-		return nil, apierrors.NewConflict(sandbox.Resource("sandboxes"), r.Sandbox, errLost)
 	case policy == sandbox.OnEmptyPoolReject:
 		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("no Sandbox of pool %q is available and onEmptyPool is Reject: repeat the claim later", pool.Name), retryAfterSeconds)
 	case policy == sandbox.OnEmptyPoolWait:

@@ -21,12 +21,22 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/pkg/storage/transaction"
 )
 
-// maxRaces is how many Sandboxes a claim may lose to other replicas before it
-// starts a cold one.
-const maxRaces = 8
+const (
+	// maxRaces is how many Sandboxes a claim may lose to others while it trusts the
+	// index. From then on each is read from etcd before it is drawn; a claim that
+	// may start cold does so when it loses one of those as well.
+	maxRaces = 8
+	// maxNames is how many names are tried for a Sandbox that is started cold, as
+	// many as for an object with generateName.
+	maxNames = 8
+)
 
-// errLost says that the Sandbox went to somebody else: try another one.
-var errLost = errors.New("the Sandbox was claimed meanwhile")
+var (
+	// errLost says that the Sandbox went to somebody else: try another one.
+	errLost = errors.New("the Sandbox was claimed meanwhile")
+	// errNameTaken says that there is a Sandbox of that name: try another one.
+	errNameTaken = errors.New("the name of the Sandbox is taken")
+)
 
 // Claimer answers claims. It is safe for concurrent use.
 type Claimer struct {
@@ -125,23 +135,25 @@ func (c *Claimer) claim(ctx context.Context, r Request) (*sandbox.SandboxClaim, 
 	if err != nil {
 		return nil, refused, err
 	}
-	for range maxRaces {
-		launch, err := c.choose(ctx, r, pool)
+	ctx = withCharges(ctx)
+	for lost, taken := 0, 0; ; {
+		launch, err := c.choose(ctx, r, pool, lost)
 		if err != nil {
 			return nil, refused, err
 		}
 		answer, err := c.join(ctx, r, launch)
-		if !errors.Is(err, errLost) {
+		switch {
+		case errors.Is(err, errLost):
+			lost++
+			racesLost.Inc()
+		case errors.Is(err, errNameTaken):
+			if taken++; taken == maxNames {
+				return nil, refused, nameless(r.Claim.Name)
+			}
+		default:
 			return answer, launch.how(), err
 		}
-		racesLost.Inc()
 	}
-	launch, err := c.withoutWarm(ctx, r, pool)
-	if err != nil {
-		return nil, refused, err
-	}
-	answer, err := c.join(ctx, r, launch)
-	return answer, launch.how(), err
 }
 
 // launch is one way to answer a claim.

@@ -87,7 +87,15 @@ func (l *cold) bind(ctx context.Context) error {
 // end asks for another attempt, under another name, when the name was taken.
 func (l *cold) end(outcome transaction.Outcome, err error) error {
 	if outcome == transaction.NotCommitted && l.taken {
-		return errLost
+		return errNameTaken
 	}
+	return err
+}
+
+// nameless refuses a claim for which no name of a Sandbox was found. It is no
+// AlreadyExists, from which a client would conclude that the claim is stored.
+func nameless(claim string) error {
+	err := apierrors.NewServiceUnavailable(fmt.Sprintf("no free name was found for the Sandbox of claim %q: nothing is stored, repeat the request", claim))
+	err.ErrStatus.Details = &metav1.StatusDetails{Group: sandbox.GroupName, Kind: "sandboxclaims", Name: claim, RetryAfterSeconds: retryAfterSeconds}
 	return err
 }

@@ -61,14 +61,10 @@ func (c *Claimer) serve(ctx context.Context, r Request, stored *sandbox.SandboxC
 	if err != nil {
 		return nil, err
 	}
-	for range maxRaces {
-		reserved, ok := c.Index.ReserveForWaiting(poolKey(pool))
-		if !ok {
-			return stored, nil
-		}
-		l, err := newWarm(c, r, reserved)
-		if err != nil {
-			return nil, err
+	for lost := 0; lost <= maxRaces; lost++ {
+		l, err := picker{Claimer: c, pool: pool, reserve: c.Index.ReserveForWaiting, options: r.Options, lost: lost}.pick(ctx)
+		if l == nil || err != nil {
+			return stored, err
 		}
 		served, err := c.joinStatus(ctx, r, l)
 		if !errors.Is(err, errLost) {

@@ -4,7 +4,6 @@ package claim
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -35,15 +34,6 @@ type warm struct {
 	revision uint64
 	// lost says that what is stored is not what was drawn any more.
 	lost bool
-}
-
-func newWarm(c *Claimer, r Request, reserved reservation) (launch, error) {
-	drawn := &sandbox.Sandbox{}
-	if err := v1beta1.Convert_v1beta1_Sandbox_To_sandbox_Sandbox(reserved.Entry().Payload, drawn, nil); err != nil {
-		reserved.Release()
-		return nil, apierrors.NewInternalError(fmt.Errorf("converting Sandbox %q: %w", reserved.Entry().Key, err))
-	}
-	return &warm{Claimer: c, reservation: reserved, options: r.Options, drawn: drawn}, nil
 }
 
 func (w *warm) how() how { return warmly }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/generic"
@@ -54,6 +55,33 @@ func (r *REST) Create(ctx context.Context, obj runtime.Object, admit rest.Valida
 		return nil, err
 	}
 	return answer, nil
+}
+
+// Update changes a stored claim. Server-side apply of a name that is not there is
+// a create, with the outcome as its answer.
+func (r *REST) Update(
+	ctx context.Context, name string, info rest.UpdatedObjectInfo, admit rest.ValidateObjectFunc, admitUpdate rest.ValidateObjectUpdateFunc,
+	mayCreate bool, options *metav1.UpdateOptions,
+) (runtime.Object, bool, error) {
+	const allowCreate = false
+	stored, _, err := r.Store.Update(ctx, name, info, admit, admitUpdate, allowCreate, options)
+	if !mayCreate || !apierrors.IsNotFound(err) {
+		return stored, false, err
+	}
+	obj, err := info.UpdatedObject(ctx, r.New())
+	if err != nil {
+		return nil, false, err
+	}
+	body := obj.(*sandbox.SandboxClaim)
+	if body.Name != name {
+		return nil, false, apierrors.NewBadRequest(fmt.Sprintf("metadata.name is %q: it must be that of the URL, %q", body.Name, name))
+	}
+	rest.WipeObjectMetaSystemFields(body)
+	made, err := r.Create(ctx, body, admit, &metav1.CreateOptions{DryRun: options.DryRun, FieldManager: options.FieldManager, FieldValidation: options.FieldValidation})
+	if apierrors.IsAlreadyExists(err) { // somebody else was faster: what was applied changes that claim
+		return r.Store.Update(ctx, name, info, admit, admitUpdate, allowCreate, options)
+	}
+	return made, err == nil, err
 }
 
 // Storage is what is stored of sandboxclaims, over one store.
