@@ -23,7 +23,7 @@ import (
 // an aggregated API: object count quotas, and the check of a podTemplate.
 func UseAdmission(options *genericoptions.AdmissionOptions) {
 	podtemplate.Register(options.Plugins)
-	resourcequota.Register(options.Plugins)
+	registerQuota(options.Plugins)
 	options.RecommendedPluginOrder = append(options.RecommendedPluginOrder, podtemplate.PluginName, resourcequota.PluginName)
 }
 

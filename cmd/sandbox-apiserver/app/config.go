@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
@@ -43,7 +42,7 @@ func NewConfig(o options.Completed) (*apiserver.Config, error) {
 		LeaderElection: apiserver.LeaderElection{
 			Namespace: o.LeaseNamespace, Name: "sandbox-apiserver", Identity: hostname + "_" + string(uuid.NewUUID()),
 		},
-		WatchCached: func(schema.GroupResource) bool { return o.Recommended.Etcd.EnableWatchCache },
+		WatchCached: apiserver.WatchCached(o.Recommended.Etcd),
 	}}, nil
 }
 

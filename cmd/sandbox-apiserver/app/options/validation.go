@@ -7,11 +7,13 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apiserver"
 )
 
 // Validate returns everything that is wrong, each naming its flag.
 func (c Completed) Validate() []error {
-	errs := slices.Concat(c.Server.Validate(), c.Recommended.Validate(), c.Globals.Validate())
+	errs := slices.Concat(c.Server.Validate(), c.Recommended.Validate(), c.Globals.Validate(), apiserver.ValidateEtcd(c.Recommended.Etcd))
 	if c.EmbeddedEtcd != nil && c.DataDir == "" {
 		errs = append(errs, fmt.Errorf("--data-dir is empty: give a directory for the embedded etcd, or --etcd-servers"))
 	}
