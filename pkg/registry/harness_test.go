@@ -41,6 +41,7 @@ type served struct {
 	etcd    *kubernetes.Client
 	storage map[string]rest.Storage
 	index   *warmindex.Sandboxes
+	codec   runtime.Codec // of what is in etcd
 	ctx     context.Context
 }
 
@@ -80,7 +81,7 @@ func serve(t *testing.T) *served {
 			s.Destroy()
 		}
 	})
-	return &served{T: t, etcd: etcd, storage: storage, index: index, ctx: request.WithNamespace(t.Context(), namespace)}
+	return &served{T: t, etcd: etcd, storage: storage, index: index, codec: codec, ctx: request.WithNamespace(t.Context(), namespace)}
 }
 
 // on is the context of a request for a resource.
