@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,28 +22,47 @@ import (
 
 const pollInterval = 500 * time.Millisecond
 
-// applyExamples creates the examples that do not exist and waits until each Sandbox has
-// become what it asks for. What the user has done to an existing one stays.
+// applyExamples creates the examples that do not exist and waits until each has become
+// what it asks for; claims come last, when pools are full. What the user has done to an
+// existing one stays.
 func applyExamples(ctx context.Context, cluster *local.Cluster, o upOptions) error {
 	files, err := filepath.Glob(o.root.Join(examplesDirectory, "*.yaml"))
 	if err != nil {
 		return fmt.Errorf("listing the examples: %w", err)
 	}
-	for _, file := range files {
-		_, err := cluster.Kubectl(ctx, "", "create", "--namespace", metav1.NamespaceDefault, "-f", file)
-		if err != nil && !strings.Contains(err.Error(), "(AlreadyExists)") {
+	others, claims := claimsLast(files)
+	for _, files := range [][]string{others, claims} {
+		for _, file := range files {
+			_, err := cluster.Kubectl(ctx, "", "create", "--namespace", metav1.NamespaceDefault, "-f", file)
+			if err != nil && !strings.Contains(err.Error(), "(AlreadyExists)") {
+				return err
+			}
+		}
+		if err := waitForExamples(ctx, cluster, files, o.progress); err != nil {
 			return err
 		}
 	}
-	return waitForExamples(ctx, cluster, o)
+	return nil
 }
 
-func waitForExamples(ctx context.Context, cluster *local.Cluster, o upOptions) error {
+// claimsLast goes by the names of the files.
+func claimsLast(files []string) (others, claims []string) {
+	for _, file := range files {
+		if strings.HasSuffix(file, "claim.yaml") {
+			claims = append(claims, file)
+		} else {
+			others = append(others, file)
+		}
+	}
+	return others, claims
+}
+
+func waitForExamples(ctx context.Context, cluster *local.Cluster, files []string, progress io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, examplesTimeout)
 	defer cancel()
 	last := ""
 	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		raw, err := cluster.Kubectl(ctx, "", "get", "-o", "json", "--namespace", metav1.NamespaceDefault, "-f", o.root.Join(examplesDirectory))
+		raw, err := cluster.Kubectl(ctx, "", "get", "-o", "json", "--namespace", metav1.NamespaceDefault, "-f", strings.Join(files, ","))
 		if err != nil {
 			return false, err
 		}
@@ -51,7 +71,7 @@ func waitForExamples(ctx context.Context, cluster *local.Cluster, o upOptions) e
 			return false, err
 		}
 		if now := strings.Join(reasons, "; "); now != last && now != "" {
-			fmt.Fprintln(o.progress, "waiting for "+now)
+			fmt.Fprintln(progress, "waiting for "+now)
 			last = now
 		}
 		return len(reasons) == 0, nil
@@ -62,28 +82,25 @@ func waitForExamples(ctx context.Context, cluster *local.Cluster, o upOptions) e
 	return nil
 }
 
-// unsettled says of each Sandbox in a list of any kinds why it is not yet what it asks for.
-func unsettled(list []byte) ([]string, error) {
+// unsettled says of each object in a list of any kinds, or of a single one, why it is
+// not yet what it asks for.
+func unsettled(raw []byte) ([]string, error) {
 	var objects struct {
 		Items []json.RawMessage `json:"items"`
 	}
-	if err := json.Unmarshal(list, &objects); err != nil {
+	if err := json.Unmarshal(raw, &objects); err != nil {
 		return nil, fmt.Errorf("decoding the examples: %w", err)
+	}
+	if objects.Items == nil {
+		objects.Items = []json.RawMessage{raw}
 	}
 	var reasons []string
 	for _, item := range objects.Items {
-		sandbox := sandboxv1beta1.Sandbox{}
-		kind := metav1.TypeMeta{}
-		if err := json.Unmarshal(item, &kind); err != nil {
+		var object example
+		if err := json.Unmarshal(item, &object); err != nil {
 			return nil, fmt.Errorf("decoding an example: %w", err)
 		}
-		if kind.Kind != "Sandbox" {
-			continue
-		}
-		if err := json.Unmarshal(item, &sandbox); err != nil {
-			return nil, fmt.Errorf("decoding a Sandbox: %w", err)
-		}
-		if reason := unsettledSandbox(&sandbox); reason != "" {
+		if reason := object.unsettled(); reason != "" {
 			reasons = append(reasons, reason)
 		}
 	}
@@ -91,19 +108,38 @@ func unsettled(list []byte) ([]string, error) {
 	return reasons, nil
 }
 
-// unsettledSandbox returns "" for one that is up, suspended as asked, or ended.
-func unsettledSandbox(sandbox *sandboxv1beta1.Sandbox) string {
-	wanted := sandboxv1beta1.ConditionReady
-	if sandbox.Spec.OperatingMode == sandboxv1beta1.SandboxSuspended {
+// example is what all kinds have that settle.
+type example struct {
+	Kind     string `json:"kind"`
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Spec struct {
+		OperatingMode sandboxv1beta1.SandboxOperatingMode `json:"operatingMode"`
+	} `json:"spec"`
+	Status struct {
+		Conditions []metav1.Condition `json:"conditions"`
+	} `json:"status"`
+}
+
+// unsettled returns "" for a Sandbox that is up, suspended as asked, or ended, a pool
+// that is full, and a claim that has its Sandbox.
+func (e example) unsettled() string {
+	wanted := map[string]string{
+		"Sandbox":         sandboxv1beta1.ConditionReady,
+		"SandboxWarmPool": sandboxv1beta1.ConditionAvailable,
+		"SandboxClaim":    sandboxv1beta1.ConditionBound,
+	}[e.Kind]
+	if e.Spec.OperatingMode == sandboxv1beta1.SandboxSuspended {
 		wanted = sandboxv1beta1.ConditionSuspended
 	}
-	conditions := sandbox.Status.Conditions
-	if meta.IsStatusConditionTrue(conditions, wanted) || meta.IsStatusConditionTrue(conditions, sandboxv1beta1.ConditionFinished) {
+	conditions := e.Status.Conditions
+	if wanted == "" || meta.IsStatusConditionTrue(conditions, wanted) || meta.IsStatusConditionTrue(conditions, sandboxv1beta1.ConditionFinished) {
 		return ""
 	}
 	found := meta.FindStatusCondition(conditions, wanted)
 	if found == nil {
-		return fmt.Sprintf("Sandbox %s: no condition %s yet", sandbox.Name, wanted)
+		return fmt.Sprintf("%s %s: no condition %s yet", e.Kind, e.Metadata.Name, wanted)
 	}
-	return fmt.Sprintf("Sandbox %s: %s is %s: %s: %s", sandbox.Name, wanted, found.Status, found.Reason, found.Message)
+	return fmt.Sprintf("%s %s: %s is %s: %s: %s", e.Kind, e.Metadata.Name, wanted, found.Status, found.Reason, found.Message)
 }

@@ -35,7 +35,13 @@ func TestExamplesAreSpelledRight(t *testing.T) {
 		require.NoError(t, err, filepath.Base(file))
 		kinds[kind.Kind]++
 	}
-	for _, kind := range []string{"Sandbox", "SandboxTemplate", "SandboxWarmPool"} {
+	for _, kind := range []string{"Sandbox", "SandboxTemplate", "SandboxWarmPool", "SandboxClaim"} {
 		assert.NotZero(t, kinds[kind], "there is an example of a %s", kind)
 	}
+}
+
+func TestClaimsAreMadeLast(t *testing.T) {
+	others, claims := claimsLast([]string{"a/claim.yaml", "a/sandbox.yaml", "a/warm-claim.yaml", "a/claims-pool.yaml"})
+	assert.Equal(t, []string{"a/sandbox.yaml", "a/claims-pool.yaml"}, others)
+	assert.Equal(t, []string{"a/claim.yaml", "a/warm-claim.yaml"}, claims)
 }

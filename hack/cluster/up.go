@@ -40,11 +40,15 @@ func up(ctx context.Context, o upOptions) error {
 	if err := applyExamples(ctx, cluster, o); err != nil {
 		return err
 	}
-	table, err := cluster.Kubectl(ctx, "", "get", "sandboxes")
+	sandboxes, err := cluster.Kubectl(ctx, "", "get", "sandboxes")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(o.out, "%s\n%s", table, nextSteps(cluster.Kubeconfig(), o.root.Bin(binaries.Kubectl)))
+	claims, err := cluster.Kubectl(ctx, "", "get", "sandboxclaims")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(o.out, "%s\n%s\n%s", sandboxes, claims, nextSteps(cluster.Kubeconfig(), o.root.Bin(binaries.Kubectl)))
 	return err
 }
 
