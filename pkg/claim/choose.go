@@ -107,14 +107,18 @@ func (c *Claimer) pool(ctx context.Context, r Request) (*sandbox.SandboxWarmPool
 	return pool, nil
 }
 
-// template reads the template of a pool.
+// template reads the template of a pool from etcd: a cold start is slow anyway, and
+// whoever has just changed the template means what is there now.
 func (c *Claimer) template(ctx context.Context, r Request, pool *sandbox.SandboxWarmPool) (*sandbox.SandboxTemplate, error) {
 	name, path := pool.Spec.SandboxTemplateRef.Name, field.NewPath("spec", "warmPoolRef", "name")
-	template, err := Latest[*sandbox.SandboxTemplate](ctx, c.Templates, name)
+	obj, err := c.Templates.Get(ctx, name, &metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, invalid(r.Claim, field.Invalid(path, pool.Name, fmt.Sprintf("the template %q of the pool does not exist", name)))
 	}
-	return template, err
+	if err != nil {
+		return nil, err
+	}
+	return obj.(*sandbox.SandboxTemplate), nil
 }
 
 // Latest reads from the watch cache, and from etcd what is not there yet. The
