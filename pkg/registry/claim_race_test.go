@@ -32,6 +32,23 @@ func (s *served) moved(name string) {
 	require.NoError(s, err)
 }
 
+// recreates makes the pool one of the strategy Recreate, and waits until claims see it.
+func (s *served) recreates() {
+	s.Helper()
+	_, err := update(s, "sandboxwarmpools", "python", func(p *sandbox.SandboxWarmPool) { p.Spec.UpdateStrategy.Type = sandbox.RecreateStrategy })
+	require.NoError(s, err)
+	s.cachedPool(func(p *sandbox.SandboxWarmPool) bool { return p.Spec.UpdateStrategy.Type == sandbox.RecreateStrategy })
+}
+
+// cachedPool waits for the watch cache, from which claims read the pool.
+func (s *served) cachedPool(is func(*sandbox.SandboxWarmPool) bool) {
+	s.Helper()
+	require.Eventually(s, func() bool {
+		obj, err := s.storage["sandboxwarmpools"].(rest.Getter).Get(s.on("sandboxwarmpools"), "python", &metav1.GetOptions{ResourceVersion: "0"})
+		return err == nil && is(obj.(*sandbox.SandboxWarmPool))
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
 // outdated offers so many Sandboxes, the oldest ones, that have changed meanwhile.
 func (s *served) outdated(count int) {
 	s.Helper()
@@ -157,8 +174,7 @@ func TestRecreateHoldsAtEveryDoor(t *testing.T) {
 	waits.Spec.OnEmptyPool = sandbox.OnEmptyPoolWait
 	waiting, err := s.claim("sandboxclaims", "", waits)
 	require.NoError(t, err)
-	_, err = update(s, "sandboxwarmpools", "python", func(p *sandbox.SandboxWarmPool) { p.Spec.UpdateStrategy.Type = sandbox.RecreateStrategy })
-	require.NoError(t, err)
+	s.recreates()
 	s.warm("old") // without the hash of any template
 
 	_, err = s.claim("sandboxes/claim", "old", newClaim("mine"))
@@ -183,12 +199,8 @@ func TestMemberOfADeletedPoolIsNotDrawnFromItsSuccessor(t *testing.T) {
 	s.warm("left")
 	_, _, err := s.storage["sandboxwarmpools"].(rest.GracefulDeleter).Delete(s.on("sandboxwarmpools"), "python", rest.ValidateAllObjectFunc, &metav1.DeleteOptions{})
 	require.NoError(t, err)
-	create(s, "sandboxwarmpools", newPool("python"))
-	require.Eventually(t, func() bool { // the pool is read from the watch cache
-		left := read[*sandbox.Sandbox](s, "sandboxes", "left")
-		obj, err := s.storage["sandboxwarmpools"].(rest.Getter).Get(s.on("sandboxwarmpools"), "python", &metav1.GetOptions{ResourceVersion: "0"})
-		return err == nil && obj.(*sandbox.SandboxWarmPool).UID != metav1.GetControllerOf(left).UID
-	}, 10*time.Second, 10*time.Millisecond)
+	successor := create(s, "sandboxwarmpools", newPool("python"))
+	s.cachedPool(func(p *sandbox.SandboxWarmPool) bool { return p.UID == successor.UID })
 	answer, err := s.claim("sandboxclaims", "", newClaim("mine"))
 	require.NoError(t, err)
 	assert.Equal(t, sandbox.LaunchCold, answer.Status.Sandbox.LaunchType)

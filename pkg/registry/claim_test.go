@@ -5,6 +5,7 @@ package registry_test
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -101,8 +102,12 @@ func (s *served) claim(door, name string, body runtime.Object, dryRun ...string)
 
 func (s *served) sandboxes() []sandbox.Sandbox {
 	s.Helper()
-	list, err := s.storage["sandboxes"].(rest.Lister).List(s.on("sandboxes"), &metainternalversion.ListOptions{})
-	require.NoError(s, err)
+	var list runtime.Object
+	require.Eventually(s, func() bool { // lists are refused until the watch cache is filled
+		var err error
+		list, err = s.storage["sandboxes"].(rest.Lister).List(s.on("sandboxes"), &metainternalversion.ListOptions{})
+		return err == nil
+	}, 10*time.Second, 10*time.Millisecond)
 	return list.(*sandbox.SandboxList).Items
 }
 
@@ -276,8 +281,7 @@ func TestLostRacesDoNotReachTheClient(t *testing.T) {
 
 func TestClaimOfARecreatedPoolNeverGetsAnOldTemplate(t *testing.T) {
 	s := withPool(t)
-	_, err := update(s, "sandboxwarmpools", "python", func(p *sandbox.SandboxWarmPool) { p.Spec.UpdateStrategy.Type = sandbox.RecreateStrategy })
-	require.NoError(t, err)
+	s.recreates()
 	s.warm("old")
 	answer, err := s.claim("sandboxclaims", "", newClaim("mine"))
 	require.NoError(t, err)
