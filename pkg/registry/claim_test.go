@@ -5,7 +5,6 @@ package registry_test
 import (
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -102,12 +101,8 @@ func (s *served) claim(door, name string, body runtime.Object, dryRun ...string)
 
 func (s *served) sandboxes() []sandbox.Sandbox {
 	s.Helper()
-	var list runtime.Object
-	require.Eventually(s, func() bool { // lists are refused until the watch cache is filled
-		var err error
-		list, err = s.storage["sandboxes"].(rest.Lister).List(s.on("sandboxes"), &metainternalversion.ListOptions{})
-		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	list, err := s.storage["sandboxes"].(rest.Lister).List(s.on("sandboxes"), &metainternalversion.ListOptions{})
+	require.NoError(s, err)
 	return list.(*sandbox.SandboxList).Items
 }
 

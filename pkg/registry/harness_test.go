@@ -81,6 +81,11 @@ func serve(t *testing.T) *served {
 			s.Destroy()
 		}
 	})
+	for name, s := range storage { // lists are refused until the watch cache is filled
+		if ready, ok := s.(rest.StorageWithReadiness); ok {
+			require.Eventually(t, func() bool { return ready.ReadinessCheck() == nil }, time.Minute, 10*time.Millisecond, name)
+		}
+	}
 	return &served{T: t, etcd: etcd, storage: storage, index: index, codec: codec, ctx: request.WithNamespace(t.Context(), namespace)}
 }
 
