@@ -75,10 +75,10 @@ func (c *Claimer) withoutWarm(ctx context.Context, r Request, pool *sandbox.Sand
 		return nil, invalid(r.Claim, field.Invalid(field.NewPath("spec", "onEmptyPool"), policy,
 			"env and volumeClaimTemplates always start a Sandbox cold: set ColdStart or leave them out"))
 	}
-	switch {
-	case policy == sandbox.OnEmptyPoolReject:
+	switch policy {
+	case sandbox.OnEmptyPoolReject:
 		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("no Sandbox of pool %q is available and onEmptyPool is Reject: repeat the claim later", pool.Name), retryAfterSeconds)
-	case policy == sandbox.OnEmptyPoolWait:
+	case sandbox.OnEmptyPoolWait:
 		return &waiting{pool: pool.Name, now: c.Now}, nil
 	}
 	return c.newCold(ctx, r, pool)

@@ -18,8 +18,9 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 )
 
-// apply does what server-side apply does: an update that creates what is not there.
-func (s *served) apply(name string, body *sandbox.SandboxClaim, meanwhile func(), dryRun ...string) (*sandbox.SandboxClaim, bool, error) {
+// apply does what server-side apply of the claim "mine" does: an update that creates
+// what is not there.
+func (s *served) apply(body *sandbox.SandboxClaim, meanwhile func(), dryRun ...string) (*sandbox.SandboxClaim, bool, error) {
 	s.Helper()
 	info := rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
 		stored := old.DeepCopyObject().(*sandbox.SandboxClaim)
@@ -31,7 +32,7 @@ func (s *served) apply(name string, body *sandbox.SandboxClaim, meanwhile func()
 		return stored, nil
 	})
 	const allowCreate = true
-	obj, created, err := s.storage["sandboxclaims"].(rest.Updater).Update(s.on("sandboxclaims"), name, info,
+	obj, created, err := s.storage["sandboxclaims"].(rest.Updater).Update(s.on("sandboxclaims"), "mine", info,
 		rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, allowCreate, &metav1.UpdateOptions{DryRun: dryRun})
 	if err != nil {
 		return nil, created, err
@@ -44,7 +45,7 @@ func TestAppliedClaimIsAnsweredReady(t *testing.T) {
 	s.warm("one")
 	nothing := func() {}
 	before := s.revision()
-	rehearsed, created, err := s.apply("mine", newClaim("mine"), nothing, metav1.DryRunAll)
+	rehearsed, created, err := s.apply(newClaim("mine"), nothing, metav1.DryRunAll)
 	require.NoError(t, err)
 	assert.True(t, created)
 	assert.Equal(t, "one", rehearsed.Status.Sandbox.Name)
@@ -52,7 +53,7 @@ func TestAppliedClaimIsAnsweredReady(t *testing.T) {
 
 	body := newClaim("mine")
 	body.UID, body.Status.Sandbox = "", &sandbox.ClaimedSandbox{Name: "forged"}
-	answer, created, err := s.apply("mine", body, nothing)
+	answer, created, err := s.apply(body, nothing)
 	require.NoError(t, err)
 	assert.True(t, created)
 	assert.Equal(t, before+1, s.revision(), "one transaction")
@@ -61,7 +62,7 @@ func TestAppliedClaimIsAnsweredReady(t *testing.T) {
 
 	labelled := newClaim("mine")
 	labelled.Labels = map[string]string{"team": "red"}
-	again, created, err := s.apply("mine", labelled, nothing)
+	again, created, err := s.apply(labelled, nothing)
 	require.NoError(t, err)
 	assert.False(t, created)
 	assert.Equal(t, "red", again.Labels["team"])
@@ -74,7 +75,7 @@ func TestAppliedClaimThatSomebodyElseMakesMeanwhile(t *testing.T) {
 	s.warm("two")
 	body := newClaim("mine")
 	body.Labels = map[string]string{"team": "red"}
-	answer, created, err := s.apply("mine", body, func() { create(s, "sandboxclaims", newClaim("mine")) })
+	answer, created, err := s.apply(body, func() { create(s, "sandboxclaims", newClaim("mine")) })
 	require.NoError(t, err)
 	assert.False(t, created)
 	assert.Equal(t, "red", answer.Labels["team"])
@@ -85,8 +86,8 @@ func TestAppliedClaimIsRefusedLikeAPostedOne(t *testing.T) {
 	s := withPool(t)
 	body := newClaim("mine")
 	body.Spec.OnEmptyPool = sandbox.OnEmptyPoolReject
-	_, _, err := s.apply("mine", body, func() {})
+	_, _, err := s.apply(body, func() {})
 	assert.True(t, apierrors.IsTooManyRequests(err), "%v", err)
-	_, _, err = s.apply("mine", newClaim("yours"), func() {})
+	_, _, err = s.apply(newClaim("yours"), func() {})
 	assert.True(t, apierrors.IsBadRequest(err), "%v", err)
 }

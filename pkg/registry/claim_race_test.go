@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -61,12 +60,21 @@ func (s *served) outdated(count int) {
 	}
 }
 
+// attempt is a claim as admission sees it, and how a quota counts it.
+type attempt struct {
+	*sandbox.SandboxClaim
+	count func(once func() error) error
+}
+
 // postClaim creates a claim with an admission of the test's own, which runs after a
 // Sandbox was drawn and before anything is written.
-func (s *served) postClaim(body *sandbox.SandboxClaim, admit func(context.Context, *sandbox.SandboxClaim)) (*sandbox.SandboxClaim, error) {
+func (s *served) postClaim(body *sandbox.SandboxClaim, admit func(attempt)) (*sandbox.SandboxClaim, error) {
 	s.Helper()
 	validate := func(ctx context.Context, obj runtime.Object) error {
-		admit(ctx, obj.(*sandbox.SandboxClaim))
+		admit(attempt{
+			SandboxClaim: obj.(*sandbox.SandboxClaim),
+			count:        func(once func() error) error { return claim.ChargeOnce(ctx, sandbox.Resource("sandboxclaims"), once) },
+		})
 		return nil
 	}
 	obj, err := s.storage["sandboxclaims"].(rest.Creater).Create(s.on("sandboxclaims"), body, validate, &metav1.CreateOptions{})
@@ -85,7 +93,7 @@ func TestIndexThatIsBehindDoesNotCostAFreeSandbox(t *testing.T) {
 			body := newClaim("mine")
 			body.Spec.OnEmptyPool = policy
 			attempts := 0
-			answer, err := s.postClaim(body, func(context.Context, *sandbox.SandboxClaim) { attempts++ })
+			answer, err := s.postClaim(body, func(attempt) { attempts++ })
 			require.NoError(t, err)
 			require.NotNil(t, answer.Status.Sandbox)
 			assert.Equal(t, "free", answer.Status.Sandbox.Name)
@@ -107,7 +115,7 @@ func TestEveryRaceIsLost(t *testing.T) {
 			body := newClaim("mine")
 			body.Spec.OnEmptyPool = policy
 			attempts := 0
-			answer, err := s.postClaim(body, func(_ context.Context, c *sandbox.SandboxClaim) {
+			answer, err := s.postClaim(body, func(c attempt) {
 				attempts++
 				if c.Status.Sandbox.LaunchType == sandbox.LaunchWarm {
 					s.moved(c.Status.Sandbox.Name)
@@ -127,15 +135,13 @@ func TestEveryRaceIsLost(t *testing.T) {
 func TestAdmissionOfRetriesIsOneCharge(t *testing.T) {
 	s := withPool(t)
 	s.warm("contended")
-	claims, charges := schema.GroupResource{Group: sandbox.GroupName, Resource: "sandboxclaims"}, 0
-	charge := func() error {
-		charges++
-		return nil
-	}
-	attempts := 0
-	admit := func(ctx context.Context, c *sandbox.SandboxClaim) {
+	attempts, charges := 0, 0
+	admit := func(c attempt) {
 		attempts++
-		require.NoError(t, claim.ChargeOnce(ctx, claims, charge))
+		require.NoError(t, c.count(func() error {
+			charges++
+			return nil
+		}))
 		if c.Status.Sandbox.Name == "contended" {
 			s.moved("contended")
 		}
@@ -152,7 +158,7 @@ func TestAdmissionOfRetriesIsOneCharge(t *testing.T) {
 func TestColdStartWhoseNamesAreAllTaken(t *testing.T) {
 	s := withPool(t)
 	before, names := 0, map[string]bool{}
-	_, err := s.postClaim(newClaim("mine"), func(_ context.Context, c *sandbox.SandboxClaim) {
+	_, err := s.postClaim(newClaim("mine"), func(c attempt) {
 		names[c.Status.Sandbox.Name] = true
 		create(s, "sandboxes", newSandbox(c.Status.Sandbox.Name))
 		before++

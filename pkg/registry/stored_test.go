@@ -70,7 +70,7 @@ func meant(t *testing.T, directory, kind string) (string, metav1.Object) {
 // stores puts bytes into etcd behind the server's back, and returns what is read of them.
 func (s *served) stores(resource string, where metav1.Object, raw []byte) runtime.Object {
 	s.Helper()
-	_, err := s.etcd.KV.Put(s.ctx, storageKey(resource, where), string(raw))
+	_, err := s.etcd.Put(s.ctx, storageKey(resource, where), string(raw))
 	require.NoError(s, err)
 	ctx := request.WithNamespace(s.on(resource), where.GetNamespace())
 	obj, err := s.storage[resource].(rest.Getter).Get(ctx, where.GetName(), &metav1.GetOptions{})
