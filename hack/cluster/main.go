@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -36,7 +35,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	dir := root.PersistentFlags().String("dir", "", "where everything of the cluster lives (default .cluster in the checkout)")
-	root.AddCommand(buildCommand(), upCommand(dir), statusCommand(dir), downCommand(dir), guardCommand(), balanceCommand())
+	root.AddCommand(buildCommand(), upCommand(dir), statusCommand(dir), downCommand(dir), guardCommand(), balanceCommand(), relayCommand())
 	return root
 }
 
@@ -110,23 +109,6 @@ func guardCommand() *cobra.Command {
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return local.Guard(cmd.Context(), args[0], cmd.InOrStdin())
-		},
-	}
-}
-
-func balanceCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:    "balance PORT ADDRESS...",
-		Short:  "Pass connections to a port of this machine on to whichever server is ready",
-		Hidden: true,
-		Args:   cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var config net.ListenConfig
-			listener, err := config.Listen(cmd.Context(), "tcp", net.JoinHostPort("127.0.0.1", args[0]))
-			if err != nil {
-				return fmt.Errorf("listening on port %s: %w", args[0], err)
-			}
-			return local.Balance(cmd.Context(), listener, args[1:], local.NewReadiness())
 		},
 	}
 }

@@ -36,6 +36,8 @@ type Options struct {
 	Nodes int
 	// Replicas is the number of servers; 0 means one.
 	Replicas int
+	// EtcdMembers is the number of members of the etcd that several servers share; 0 means one.
+	EtcdMembers int
 }
 
 // Main runs the tests of a package with one cluster, and returns the exit code. It
@@ -62,7 +64,8 @@ func (s *suite) run(opts Options, use func(*Env)) (int, error) {
 	if err := flag.Set("test.parallel", parallelTests); err != nil {
 		return 1, fmt.Errorf("setting the number of parallel tests: %w", err)
 	}
-	cluster := local.Options{ServerArgs: opts.ServerArgs, Nodes: opts.Nodes, Replicas: opts.Replicas, Log: os.Stderr}
+	cluster := local.Options{ServerArgs: opts.ServerArgs, Nodes: opts.Nodes, Log: os.Stderr}
+	cluster.Replicas, cluster.EtcdMembers = opts.Replicas, opts.EtcdMembers
 	if opts.Race {
 		binary, err := buildRaceServer(context.Background(), os.Stderr)
 		if err != nil {

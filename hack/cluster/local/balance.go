@@ -10,17 +10,24 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// dialTimeout is for a backend on this machine: one that is dead refuses at once.
-const dialTimeout = time.Second
+const (
+	// dialTimeout is for a backend on this machine: one that is dead refuses at once.
+	dialTimeout = time.Second
+	// probePeriod is how long a Service may send connections to what is not ready any more.
+	probePeriod = 500 * time.Millisecond
+)
 
-// Balance accepts connections until ctx ends, and passes each on to one of the backends:
-// to each in turn, and past those that are not ready, as a Service does. It knows nothing
-// of what is said on a connection, which ends when either side ends it. It owns the
-// listener, and is what `cluster balance` runs.
-func Balance(ctx context.Context, listener net.Listener, backends []string, ready func(context.Context, string) bool) error {
+// Balance accepts connections until ctx ends, and passes each on to one of those that
+// are ready at that moment: to each in turn, and past those that do not answer. It knows
+// nothing of what is said on a connection, which ends when either side ends it and not
+// before, as one through a Service does. It owns the listener.
+func Balance(ctx context.Context, listener net.Listener, ready func() []string) error {
 	defer func() { _ = listener.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	for turn := 0; ; turn++ {
@@ -29,51 +36,86 @@ func Balance(ctx context.Context, listener net.Listener, backends []string, read
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("accepting connections for %v: %w", backends, err)
+			return fmt.Errorf("accepting connections on %s: %w", listener.Addr(), err)
 		}
-		first := turn % len(backends)
 		go func() {
 			defer func() { _ = client.Close() }()
-			if backend := dialAny(ctx, slices.Concat(backends[first:], backends[:first]), ready); backend != nil {
+			if backend := dialAny(ctx, ready(), turn); backend != nil {
 				pass(ctx, client, backend)
 			}
 		}()
 	}
 }
 
-// dialAny returns a connection to the first backend that is ready, nil if none is.
-func dialAny(ctx context.Context, backends []string, ready func(context.Context, string) bool) net.Conn {
+// dialAny returns a connection to the first backend that answers, nil if none does.
+func dialAny(ctx context.Context, backends []string, turn int) net.Conn {
 	dialer := net.Dialer{Timeout: dialTimeout}
-	for _, backend := range backends {
-		if !ready(ctx, backend) {
-			continue
-		}
-		if connection, err := dialer.DialContext(ctx, "tcp", backend); err == nil {
+	for i := range backends {
+		if connection, err := dialer.DialContext(ctx, "tcp", backends[(turn+i)%len(backends)]); err == nil {
 			return connection
 		}
 	}
 	return nil
 }
 
-// NewReadiness returns what asks a server on this machine whether it is ready. Its
-// certificate is not looked at: the question is about the process.
-func NewReadiness() func(ctx context.Context, address string) bool {
-	client := &http.Client{
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
-		Timeout:   dialTimeout,
+// Endpoints knows which servers on this machine are ready, as the endpoints of a Service do.
+type Endpoints struct {
+	backends []string
+	client   *http.Client
+
+	mu    sync.Mutex
+	ready []string
+}
+
+// NewEndpoints returns the endpoints at these addresses; none is ready before Run.
+func NewEndpoints(backends []string) *Endpoints {
+	// The certificate is not looked at: the question is about the process. Each probe is
+	// a new connection, as the kubelet's are.
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
+	return &Endpoints{backends: backends, client: &http.Client{Transport: transport, Timeout: dialTimeout}}
+}
+
+// Run asks every server for /readyz, again and again until ctx ends.
+func (e *Endpoints) Run(ctx context.Context) {
+	wait.UntilWithContext(ctx, e.probe, probePeriod)
+}
+
+// Ready are the addresses of those that were ready when they were asked last.
+func (e *Endpoints) Ready() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ready
+}
+
+func (e *Endpoints) probe(ctx context.Context) {
+	answers := make([]bool, len(e.backends))
+	var probes sync.WaitGroup
+	for i, address := range e.backends {
+		probes.Go(func() { answers[i] = e.answers(ctx, address) })
 	}
-	return func(ctx context.Context, address string) bool {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/readyz", nil)
-		if err != nil {
-			return false
+	probes.Wait()
+	ready := slices.Clone(e.backends)
+	for i := len(ready) - 1; i >= 0; i-- {
+		if !answers[i] {
+			ready = slices.Delete(ready, i, i+1)
 		}
-		response, err := client.Do(request)
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		return response.StatusCode == http.StatusOK
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ready = ready
+}
+
+func (e *Endpoints) answers(ctx context.Context, address string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	response, err := e.client.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }
 
 // pass copies both ways until one of them ends, and closes the backend. What was on its

@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -64,19 +66,19 @@ func TestBalance(t *testing.T) {
 	front := listen(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	var asleep atomic.Value
-	asleep.Store("")
-	ready := func(_ context.Context, address string) bool { return address != asleep.Load() }
-	go func() { ended <- Balance(ctx, front, []string{first.Addr().String(), second.Addr().String()}, ready) }()
+	both := []string{first.Addr().String(), second.Addr().String()}
+	var ready atomic.Value
+	ready.Store(both)
+	go func() { ended <- Balance(ctx, front, func() []string { return ready.Load().([]string) }) }()
 
 	assert.Equal(t, "1", greeting(dial(t, front.Addr())))
 	open := dial(t, front.Addr())
 	assert.Equal(t, "2", greeting(open), "each in turn")
-	asleep.Store(second.Addr().String())
+	ready.Store(both[:1])
 	for range 3 {
 		assert.Equal(t, "1", greeting(dial(t, front.Addr())), "past those that are not ready")
 	}
-	asleep.Store("")
+	ready.Store(both)
 	require.NoError(t, first.Close())
 	for range 3 {
 		assert.Equal(t, "2", greeting(dial(t, front.Addr())), "past those that are dead")
@@ -92,18 +94,54 @@ func TestBalance(t *testing.T) {
 	assert.Empty(t, greeting(open), "the end of the balancer is that of its connections")
 }
 
-func TestReadiness(t *testing.T) {
-	var code atomic.Int64
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		assert.Equal(t, "/readyz", r.URL.Path)
-		w.WriteHeader(int(code.Load()))
-	}))
-	address := strings.TrimPrefix(server.URL, "https://")
-	ready := NewReadiness()
-	code.Store(http.StatusInternalServerError)
-	assert.False(t, ready(t.Context(), address))
-	code.Store(http.StatusOK)
-	assert.True(t, ready(t.Context(), address))
-	server.Close()
-	assert.False(t, ready(t.Context(), address), "it is dead")
+func TestEndpoints(t *testing.T) {
+	var codes [2]atomic.Int64
+	var addresses []string
+	for i := range codes {
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, "/readyz", r.URL.Path)
+			w.WriteHeader(int(codes[i].Load()))
+		}))
+		t.Cleanup(server.Close)
+		addresses = append(addresses, strings.TrimPrefix(server.URL, "https://"))
+		codes[i].Store(http.StatusOK)
+	}
+	endpoints := NewEndpoints(append(addresses, "127.0.0.1:1"))
+	assert.Empty(t, endpoints.Ready())
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		endpoints.Run(ctx)
+	}()
+	become := func(want []string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return slices.Equal(want, endpoints.Ready()) }, 10*time.Second, 10*time.Millisecond)
+	}
+	become(addresses)
+	codes[0].Store(http.StatusInternalServerError)
+	become(addresses[1:])
+	codes[0].Store(http.StatusOK)
+	become(addresses)
+	stop()
+	<-ended
+}
+
+func TestRelay(t *testing.T) {
+	behind := backend(t, "1")
+	ports, err := freePorts(t.Context(), 1)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Relay(ctx, [][2]int{{ports[0], behind.Addr().(*net.TCPAddr).Port}}) }()
+	require.Eventually(t, func() bool {
+		connection, err := net.Dial("tcp", loopback(ports[0]))
+		if err != nil {
+			return false
+		}
+		defer connection.Close()
+		return greeting(connection) == "1"
+	}, 10*time.Second, 10*time.Millisecond)
+	stop()
+	require.NoError(t, <-ended)
 }

@@ -30,6 +30,7 @@ type Cluster struct {
 	Server *Server
 
 	servers []*Server
+	members []*EtcdMember
 	paths   layout
 	root    binaries.Root
 	state   *state
@@ -116,8 +117,11 @@ func (c *Cluster) LogPaths() map[string]string {
 	for _, server := range c.servers {
 		logs[server.name] = server.LogPath()
 	}
+	for _, member := range c.members {
+		logs[member.name] = c.paths.log(member.name)
+	}
 	if c.state.Shared != nil {
-		logs[sharedEtcd], logs[balancer] = c.paths.log(sharedEtcd), c.paths.log(balancer)
+		logs[balancer] = c.paths.log(balancer)
 	}
 	return logs
 }

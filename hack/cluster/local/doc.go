@@ -14,8 +14,10 @@
 //	err = errors.Join(cluster.Stop(ctx), cluster.Remove())
 //
 // With Options.Replicas there are several servers on an etcd of their own. Clients of the
-// cluster reach any that listens; Cluster.Replicas has each, with a RESTConfig straight to
-// it, to be killed and started one by one.
+// cluster reach them through a balancer that does what a Service does: a new connection
+// goes to one that is ready, an old one stays where it is. Cluster.Replicas has each, with
+// a RESTConfig straight to it, to be killed and started one by one. With
+// Options.EtcdMembers so has Cluster.EtcdMembers, and Server.CutEtcd cuts a replica off.
 //
 // Tests use the package localtest, which does the last line and shows logs on failure.
 //

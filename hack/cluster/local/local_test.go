@@ -38,6 +38,7 @@ func TestOptionsComplete(t *testing.T) {
 		"Options.Dir is empty": {Root: "/checkout"},
 		"-1 nodes":             {Dir: "d", Root: "/checkout", Nodes: -1},
 		"-1 replicas":          {Dir: "d", Root: "/checkout", Replicas: -1},
+		"3 members of etcd":    {Dir: "d", Root: "/checkout", EtcdMembers: 3},
 	} {
 		_, err := bad.complete()
 		require.ErrorContains(t, err, name)
@@ -89,7 +90,7 @@ func TestStateSurvivesTheProcess(t *testing.T) {
 	record := &process.Record{PID: 1, StartTicks: 2, Program: "/bin/x"}
 	want := &state{
 		Complete: true, serverState: serverState{ServerPort: 12345, Server: record}, Others: []*serverState{{ServerPort: 1, Server: record}},
-		Shared: &sharedState{EtcdPort: 2, EtcdPeerPort: 3, BalancerPort: 4, Etcd: record},
+		Shared: &sharedState{Etcd: []*memberState{{Port: 2, PeerPort: 3, Process: record}}, BalancerPort: 4},
 	}
 	require.NoError(t, want.write(path))
 	got, err := readState(path)
@@ -152,15 +153,15 @@ func newServer(dir string, s *state) *Server {
 }
 
 func TestReplicas(t *testing.T) {
-	one, err := newState(t.Context(), 0)
+	one, err := newState(t.Context(), 0, 0)
 	require.NoError(t, err)
 	assert.Equal(t, one.ServerPort, one.publicPort())
 	assert.Empty(t, newServer("/c", one).cluster.EtcdEndpoint())
 
-	three, err := newState(t.Context(), 3)
+	three, err := newState(t.Context(), 3, 1)
 	require.NoError(t, err)
 	assert.Equal(t, three.Shared.BalancerPort, three.publicPort(), "kube-apiserver reaches any replica")
-	all := append([]int{three.Shared.EtcdPort, three.Shared.EtcdPeerPort, three.Shared.BalancerPort}, three.PlanePorts...)
+	all := append([]int{three.Shared.Etcd[0].Port, three.Shared.Etcd[0].PeerPort, three.Shared.BalancerPort}, three.PlanePorts...)
 	for _, server := range three.servers() {
 		all = append(all, server.ServerPort)
 	}
@@ -186,6 +187,31 @@ func TestReplicas(t *testing.T) {
 	assert.Equal(t, "/c/credentials/sandbox-apiserver-2/ca.crt", replicas[1].CAFile())
 	assert.Contains(t, replicas[1].standardArgs(), "--tls-cert-file=/c/credentials/sandbox-apiserver-2/tls.crt")
 	assert.Subset(t, slices.Collect(maps.Keys(cluster.LogPaths())), []string{"sandbox-apiserver", "sandbox-apiserver-3", sharedEtcd, balancer})
+}
+
+func TestEtcdMembers(t *testing.T) {
+	s, err := newState(t.Context(), 2, 3)
+	require.NoError(t, err)
+	cluster := newServer("/c", s).cluster
+	members := cluster.EtcdMembers()
+	require.Len(t, members, 3)
+	different := map[string]bool{}
+	for _, member := range members {
+		assert.Contains(t, strings.Join(member.args(), " "), "--name="+member.Name())
+		for _, own := range member.args()[:6] {
+			assert.False(t, different[own], "%s is of one member", own)
+			different[own] = true
+		}
+		assert.Equal(t, members[0].args()[6], member.args()[6], "all know all")
+		assert.Equal(t, 2, strings.Count(member.args()[6], ","))
+		for _, server := range cluster.Replicas() {
+			assert.NotContains(t, server.etcdServers(), member.Endpoint(), "replicas reach etcd through their links only")
+		}
+	}
+	for _, server := range cluster.Replicas() {
+		assert.Len(t, server.etcdServers(), 3)
+		require.Error(t, server.CutEtcd(), "nothing runs")
+	}
 }
 
 func TestOpenAndRemove(t *testing.T) {

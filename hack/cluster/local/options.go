@@ -28,6 +28,9 @@ type Options struct {
 	// data in an embedded etcd, or as many as the cluster that is there has. More than one
 	// share an etcd of their own, and kube-apiserver reaches them through a balancer.
 	Replicas int
+	// EtcdMembers is the number of members of that etcd; 0 means one. With more, each replica
+	// reaches them through a network that can be cut: see Server.CutEtcd.
+	EtcdMembers int
 	// ServerBinary is the sandbox-apiserver to run. Empty: the checkout's, built by Start.
 	ServerBinary string
 	// ServerArgs are added to the command line of each server, after its standard ones.
@@ -68,6 +71,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Replicas < 0 {
 		return o, fmt.Errorf("starting a cluster: %d replicas: there must be at least one", o.Replicas)
+	}
+	if o.EtcdMembers < 0 || o.EtcdMembers > 1 && o.Replicas < 2 {
+		return o, fmt.Errorf("starting a cluster: %d members of etcd for %d replicas: only several replicas share an etcd", o.EtcdMembers, o.Replicas)
 	}
 	if o.ServerBinary == "" {
 		o.ServerBinary = o.Root.Bin(binaries.SandboxAPIServer)

@@ -4,11 +4,8 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,17 +24,9 @@ const (
 // Replicas are all processes of sandbox-apiserver, the first one first.
 func (c *Cluster) Replicas() []*Server { return slices.Clone(c.servers) }
 
-// EtcdEndpoint is the URL of the etcd that several replicas share, empty if there is one
-// replica: its etcd listens on a socket of its own.
-func (c *Cluster) EtcdEndpoint() string {
-	if c.state.Shared == nil {
-		return ""
-	}
-	return "http://" + loopback(c.state.Shared.EtcdPort)
-}
-
-// addServers makes a Server for each replica that the state knows.
+// addServers makes a Server for each replica that the state knows, and what they share.
 func (c *Cluster) addServers(binary string, args []string) {
+	c.addMembers()
 	for i, server := range c.state.servers() {
 		name := binaries.SandboxAPIServer
 		if i > 0 {
@@ -53,9 +42,15 @@ func (c *Cluster) recorded() map[string]*process.Record {
 	records := map[string]*process.Record{}
 	for _, server := range c.servers {
 		records[server.name] = server.state.Server
+		if link := server.state.Link; link != nil {
+			records[server.linkName()] = link.Relay
+		}
+	}
+	for _, member := range c.members {
+		records[member.name] = member.state.Process
 	}
 	if shared := c.state.Shared; shared != nil {
-		records[sharedEtcd], records[balancer] = shared.Etcd, shared.Balancer
+		records[balancer] = shared.Balancer
 	}
 	for name, record := range records {
 		if record == nil {
@@ -80,14 +75,11 @@ func (c *Cluster) bringUpShared(ctx context.Context) error {
 	if shared == nil {
 		return nil
 	}
-	err := c.bringUpProcess(&shared.Etcd, sharedEtcd, c.root.Bin(binaries.Etcd), etcdArgs(c.paths.sharedEtcdData(), shared)...)
-	if err != nil {
+	if err := c.bringUpEtcd(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, availableTimeout)
-	defer cancel()
-	if err := reasoned(ctx, sharedEtcd, c.tell, c.etcdReady); err != nil {
-		return fmt.Errorf("%w\nthe end of its log:\n%s", err, tail(c.paths.log(sharedEtcd), 20))
+	if err := c.bringUpLinks(); err != nil {
+		return err
 	}
 	args := []string{"balance", strconv.Itoa(shared.BalancerPort)}
 	for _, server := range c.servers {
@@ -110,52 +102,28 @@ func (c *Cluster) bringUpProcess(record **process.Record, name, program string, 
 	return c.writeState()
 }
 
-func etcdArgs(dataDir string, ports *sharedState) []string {
-	client, peer := "http://"+loopback(ports.EtcdPort), "http://"+loopback(ports.EtcdPeerPort)
-	return []string{
-		"--name=" + sharedEtcd,
-		"--data-dir=" + dataDir,
-		"--listen-client-urls=" + client,
-		"--advertise-client-urls=" + client,
-		"--listen-peer-urls=" + peer,
-		"--initial-advertise-peer-urls=" + peer,
-		"--initial-cluster=" + sharedEtcd + "=" + peer,
-	}
-}
-
-func (c *Cluster) etcdReady(ctx context.Context) error {
-	if record := c.state.Shared.Etcd; !record.Alive() {
-		return &terminalError{errors.New("the process has ended")}
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.EtcdEndpoint()+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("not serving yet: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK {
-		return nil
-	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-	return errors.Join(fmt.Errorf("not ready: %s", body), err)
-}
-
 // endShared kills what replicas share: nobody uses its data any more.
 func (c *Cluster) endShared(ctx context.Context) error {
 	shared := c.state.Shared
 	if shared == nil {
 		return nil
 	}
-	var records []process.Record
-	for _, record := range []*process.Record{shared.Balancer, shared.Etcd} {
-		if record != nil {
-			records = append(records, *record)
+	owned := []**process.Record{&shared.Balancer}
+	for _, member := range shared.Etcd {
+		owned = append(owned, &member.Process)
+	}
+	for _, server := range c.state.servers() {
+		if server.Link != nil {
+			owned = append(owned, &server.Link.Relay)
 		}
 	}
-	shared.Balancer, shared.Etcd = nil, nil
+	var records []process.Record
+	for _, record := range owned {
+		if *record != nil {
+			records = append(records, **record)
+			*record = nil
+		}
+	}
 	return process.End(ctx, 0, records...)
 }
 

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -74,8 +75,8 @@ func (s *Server) Launch() error {
 func (s *Server) standardArgs() []string {
 	paths := s.cluster.paths
 	data := "--data-dir=" + s.DataDir()
-	if endpoint := s.cluster.EtcdEndpoint(); endpoint != "" {
-		data = "--etcd-servers=" + endpoint
+	if members := s.etcdServers(); len(members) > 0 {
+		data = "--etcd-servers=" + strings.Join(members, ",")
 	}
 	args := []string{
 		"--bind-address=127.0.0.1",

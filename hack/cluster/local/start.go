@@ -94,6 +94,9 @@ func claimDirectory(ctx context.Context, opts Options, paths layout) (*Cluster, 
 	if have := len(found.servers()); opts.Replicas != 0 && opts.Replicas != have {
 		return nil, fmt.Errorf("starting a cluster: the one in %s has %d replicas, not %d: stop and remove it first", opts.Dir, have, opts.Replicas)
 	}
+	if have := found.members(); opts.EtcdMembers != 0 && opts.EtcdMembers != have {
+		return nil, fmt.Errorf("starting a cluster: the one in %s has %d members of etcd, not %d: stop and remove it first", opts.Dir, have, opts.EtcdMembers)
+	}
 	c := newCluster(paths, opts.Root, found)
 	c.log = opts.Log
 	if !opts.WithoutServer {
@@ -118,7 +121,7 @@ func freshState(ctx context.Context, opts Options, paths layout, leftover *state
 			return nil, fmt.Errorf("clearing away an incomplete cluster: %w", err)
 		}
 	}
-	fresh, err := newState(ctx, opts.Replicas)
+	fresh, err := newState(ctx, opts.Replicas, opts.EtcdMembers)
 	if err != nil {
 		return nil, err
 	}

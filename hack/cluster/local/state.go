@@ -37,34 +37,50 @@ type serverState struct {
 	ServerDigest string `json:"serverDigest,omitempty"`
 	// Server is the process, nil when it was stopped on purpose.
 	Server *process.Record `json:"server,omitempty"`
+	// Link is nil when nothing stands between this server and etcd.
+	Link *linkState `json:"link,omitempty"`
 }
 
 // sharedState is what is known of the processes between and behind replicas.
 type sharedState struct {
-	EtcdPort     int             `json:"etcdPort"`
-	EtcdPeerPort int             `json:"etcdPeerPort"`
-	Etcd         *process.Record `json:"etcd,omitempty"`
+	Etcd         []*memberState  `json:"etcd"`
 	BalancerPort int             `json:"balancerPort"`
 	Balancer     *process.Record `json:"balancer,omitempty"`
 }
 
 // newState hands out all ports of a cluster in one go: a second choice could meet the
-// first, whose owners do not listen yet. No replicas mean one.
-func newState(ctx context.Context, replicas int) (*state, error) {
-	const sharedPorts = 3
-	replicas = max(replicas, 1)
-	ports, err := freePorts(ctx, kwokPorts+sharedPorts+replicas)
+// first, whose owners do not listen yet. No replicas, or no members, mean one.
+func newState(ctx context.Context, replicas, members int) (*state, error) {
+	replicas, members = max(replicas, 1), max(members, 1)
+	links := 0
+	if members > 1 {
+		links = replicas * members
+	}
+	ports, err := freePorts(ctx, kwokPorts+replicas+1+2*members+links)
 	if err != nil {
 		return nil, err
 	}
-	plane, ports := ports[:kwokPorts], ports[kwokPorts:]
-	s := &state{serverState: serverState{ServerPort: ports[sharedPorts]}, PlanePorts: plane}
+	take := func(n int) []int {
+		taken := ports[:n]
+		ports = ports[n:]
+		return taken
+	}
+	s := &state{PlanePorts: take(kwokPorts), serverState: serverState{ServerPort: take(1)[0]}}
 	if replicas == 1 {
 		return s, nil
 	}
-	s.Shared = &sharedState{EtcdPort: ports[0], EtcdPeerPort: ports[1], BalancerPort: ports[2]}
-	for _, port := range ports[sharedPorts+1:] {
+	for _, port := range take(replicas - 1) {
 		s.Others = append(s.Others, &serverState{ServerPort: port})
+	}
+	s.Shared = &sharedState{BalancerPort: take(1)[0]}
+	for range members {
+		pair := take(2)
+		s.Shared.Etcd = append(s.Shared.Etcd, &memberState{Port: pair[0], PeerPort: pair[1]})
+	}
+	if links > 0 {
+		for _, server := range s.servers() {
+			server.Link = &linkState{Ports: take(members)}
+		}
 	}
 	return s, nil
 }
@@ -72,6 +88,14 @@ func newState(ctx context.Context, replicas int) (*state, error) {
 // servers are all replicas, the first one first.
 func (s *state) servers() []*serverState {
 	return append([]*serverState{&s.serverState}, s.Others...)
+}
+
+// members is how many etcd has, one when a server embeds it.
+func (s *state) members() int {
+	if s.Shared == nil {
+		return 1
+	}
+	return len(s.Shared.Etcd)
 }
 
 // publicPort is where kube-apiserver reaches the server, or one of the replicas.
