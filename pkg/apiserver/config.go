@@ -3,6 +3,7 @@
 package apiserver
 
 import (
+	"net/http"
 	"slices"
 	"time"
 
@@ -28,6 +29,9 @@ type ExtraConfig struct {
 	MaxPoolReplicas int32
 	// LeaderElection names the Lease of the controllers.
 	LeaderElection LeaderElection
+	// Mover moves the connections of kube-apiservers to other replicas before this one ends;
+	// nil where there are none, or where connections cannot be moved.
+	Mover Mover
 	// WatchCached says whether a resource gets a watch cache.
 	WatchCached func(schema.GroupResource) bool
 }
@@ -36,6 +40,8 @@ type completedConfig struct {
 	generic genericapiserver.CompletedConfig
 	kube    *genericapiserver.RecommendedConfig
 	extra   ExtraConfig
+	// connections are watched by the handlers and drained by a hook.
+	connections *connections
 }
 
 // CompletedConfig can only be made by Complete.
@@ -57,9 +63,13 @@ func (c *Config) Complete() CompletedConfig {
 	backend := transaction.NewBackend()
 	generic := c.Generic
 	generic.RESTOptionsGetter = backend.WrapRESTOptions(generic.RESTOptionsGetter, c.Extra.WatchCached)
-	generic.BuildHandlerChainFunc = buildHandlerChain
+	awaitAuthorities(&generic.Config)
+	connections := &connections{mover: c.Extra.Mover}
+	generic.BuildHandlerChainFunc = func(api http.Handler, config *genericapiserver.Config) http.Handler {
+		return connections.watched(buildHandlerChain(api, config))
+	}
 	generic.AddReadyzChecks(backend.AlarmCheck(), backend.SelfTestCheck())
 	// An etcd that does not answer is no reason to restart the process.
 	generic.LivezChecks = slices.DeleteFunc(generic.LivezChecks, func(check healthz.HealthChecker) bool { return check.Name() == "etcd" })
-	return CompletedConfig{&completedConfig{generic: generic.Complete(), kube: generic, extra: c.Extra}}
+	return CompletedConfig{&completedConfig{generic: generic.Complete(), kube: generic, extra: c.Extra, connections: connections}}
 }

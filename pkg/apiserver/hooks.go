@@ -18,11 +18,14 @@ import (
 // addHooks starts informers on every replica and controllers on the leader,
 // once the server listens. On shutdown the controllers end first, while
 // requests are still served, so that the next leader takes over at once.
-func addHooks(generic *genericapiserver.GenericAPIServer, embedded *embedded) error {
+func addHooks(generic *genericapiserver.GenericAPIServer, embedded *embedded, connections *connections) error {
 	if err := generic.AddReadyzChecks(embedded.cacheChecks()...); err != nil {
 		return err
 	}
-	hooks := &controllerHooks{embedded: embedded, stopping: make(chan struct{}), stopped: make(chan struct{})}
+	if err := generic.AddPostStartHook("spread-connections", connections.spreadHook(embedded.feed.HasSynced)); err != nil {
+		return err
+	}
+	hooks := &controllerHooks{embedded: embedded, connections: connections, stopping: make(chan struct{}), stopped: make(chan struct{})}
 	if err := generic.AddPostStartHook("start-sandbox-controllers", hooks.start); err != nil {
 		return err
 	}
@@ -32,9 +35,10 @@ func addHooks(generic *genericapiserver.GenericAPIServer, embedded *embedded) er
 // controllerHooks tie the controllers to the life of the server.
 type controllerHooks struct {
 	*embedded
-	started  atomic.Bool
-	stopping chan struct{}
-	stopped  chan struct{}
+	connections *connections
+	started     atomic.Bool
+	stopping    chan struct{}
+	stopped     chan struct{}
 }
 
 func (h *controllerHooks) start(hook genericapiserver.PostStartHookContext) error {
@@ -57,8 +61,11 @@ func (h *controllerHooks) start(hook genericapiserver.PostStartHookContext) erro
 	return nil
 }
 
+// stop returns when the controllers have ended and clients have moved, which happens at
+// the same time: hooks of their own would run one after the other.
 func (h *controllerHooks) stop() error {
 	close(h.stopping)
+	h.connections.drain(context.Background(), ShutdownDelay)
 	if h.started.Load() {
 		<-h.stopped
 	}

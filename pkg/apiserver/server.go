@@ -47,7 +47,7 @@ func (c CompletedConfig) New() (*Server, error) {
 	if err := installGroup(generic, storage); err != nil {
 		return nil, err
 	}
-	if err := addHooks(generic, embedded); err != nil {
+	if err := addHooks(generic, embedded, c.connections); err != nil {
 		return nil, err
 	}
 	return &Server{generic: generic}, nil
