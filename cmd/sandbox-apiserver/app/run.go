@@ -30,6 +30,10 @@ func serve(ctx context.Context, o options.Completed) error {
 	if err != nil {
 		return err
 	}
+	// A replica with an etcd of its own has no others that connections could go to.
+	if certificate != nil && o.EmbeddedEtcd == nil {
+		config.Extra.Mover = certificate
+	}
 	return withCertificate(ctx, certificate, config, func(ctx context.Context) error {
 		server, err := config.Complete().New()
 		if err != nil {
