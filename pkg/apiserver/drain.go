@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/klog/v2"
 )
 
@@ -18,7 +17,7 @@ type Mover interface {
 	Reconnect(ctx context.Context) error
 }
 
-// Timings of moving connections between replicas, see drain and spread.
+// Timings of a drain.
 const (
 	// quietFor is for how long no request may have come from a kube-apiserver before its
 	// connection counts as left. It covers the time until all of them have been told.
@@ -32,8 +31,6 @@ const (
 	drainPoll = 100 * time.Millisecond
 	// moveTimeout bounds one request to move.
 	moveTimeout = 5 * time.Second
-	// spreadDelay is how long endpoints take to know a new replica.
-	spreadDelay = 15 * time.Second
 )
 
 // connections are those that kube-apiservers hold to this replica. They are HTTP/2, one
@@ -89,34 +86,11 @@ func (c *connections) drain(ctx context.Context, delay time.Duration) {
 	}
 }
 
-// spread gives every replica its share again, once this one has become ready: synced says so.
-func (c *connections) spread(ctx context.Context, synced func() bool) {
-	if c.mover == nil {
-		return
-	}
-	for !synced() {
-		if !pause(ctx, time.Second) {
-			return
-		}
-	}
-	if pause(ctx, spreadDelay) {
-		c.move(ctx)
-	}
-}
-
 func (c *connections) move(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 	defer cancel()
 	if err := c.mover.Reconnect(ctx); err != nil {
 		klog.FromContext(ctx).Error(err, "Asking kube-apiserver for new connections")
-	}
-}
-
-// spreadHook is a post-start hook.
-func (c *connections) spreadHook(synced func() bool) genericapiserver.PostStartHookFunc {
-	return func(hook genericapiserver.PostStartHookContext) error {
-		go c.spread(hook.Context, synced)
-		return nil
 	}
 }
 

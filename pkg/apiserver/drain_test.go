@@ -106,19 +106,6 @@ func TestDrainWithoutAMover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		(&connections{}).drain(t.Context(), ShutdownDelay)
-		(&connections{}).spread(t.Context(), func() bool { return true })
 		assert.Zero(t, time.Since(begin))
-	})
-}
-
-func TestSpread(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		begin, moved := time.Now(), time.Duration(0)
-		c := &connections{mover: moverFunc(func(context.Context) error {
-			moved = time.Since(begin)
-			return nil
-		})}
-		c.spread(t.Context(), func() bool { return time.Since(begin) > 3*time.Second })
-		assert.InDelta(t, 3*time.Second+spreadDelay, moved, float64(time.Second)+1)
 	})
 }

@@ -22,7 +22,7 @@ func addHooks(generic *genericapiserver.GenericAPIServer, embedded *embedded, co
 	if err := generic.AddReadyzChecks(embedded.cacheChecks()...); err != nil {
 		return err
 	}
-	if err := generic.AddPostStartHook("spread-connections", connections.spreadHook(embedded.feed.HasSynced)); err != nil {
+	if err := generic.AddPostStartHook("place-connections", connections.placementHook); err != nil {
 		return err
 	}
 	hooks := &controllerHooks{embedded: embedded, connections: connections, stopping: make(chan struct{}), stopped: make(chan struct{})}

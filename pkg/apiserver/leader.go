@@ -16,10 +16,12 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// The timings of the Lease are those of kube-controller-manager.
+// The timings of the Lease are shorter than those of kube-controller-manager: every
+// replica keeps its caches warm, so a change of the leader costs little, and nothing fills
+// pools until the Lease of a dead one has run out.
 const (
-	leaseDuration = 15 * time.Second
-	renewDeadline = 10 * time.Second
+	leaseDuration = 10 * time.Second
+	renewDeadline = 7 * time.Second
 	retryPeriod   = 2 * time.Second
 )
 
