@@ -135,3 +135,13 @@ func (l *load) sandboxesAreThere() {
 			"the Sandbox of claim %s", name)
 	}
 }
+
+// between are the answers that came in a span of time.
+func between(answers []answer, from, to time.Time) []answer {
+	return slices.DeleteFunc(slices.Clone(answers), func(a answer) bool { return a.end.Before(from) || a.end.After(to) })
+}
+
+// good are the answers to one kind of request that somebody wanted.
+func good(answers []answer, what string) []answer {
+	return slices.DeleteFunc(slices.Clone(answers), func(a answer) bool { return a.what != what || a.err != nil })
+}

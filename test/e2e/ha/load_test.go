@@ -24,7 +24,7 @@ const (
 	poolReplicas           = 10
 	// patience is how long a request may take, repetitions by the HTTP layer included.
 	patience = 60 * time.Second
-	// heldFor is how many claims are made before one is given back.
+	// heldFor is how many claims are held before the oldest is given back.
 	heldFor = 30
 )
 
@@ -148,9 +148,12 @@ func (l *load) other(ctx context.Context, n int) (string, error) {
 	case 7:
 		_, err := sandboxes.List(ctx, metav1.ListOptions{Limit: 20})
 		return "list", err
-	default:
-		return "delete", l.giveBack(ctx)
 	}
+	if name := l.oldest(); name != "" {
+		return "delete", l.api.SandboxClaims(l.ns.Name).Delete(ctx, name, metav1.DeleteOptions{})
+	}
+	_, err := l.api.SandboxTemplates(l.ns.Name).Get(ctx, templateName, metav1.GetOptions{})
+	return "get", err
 }
 
 func (l *load) create(ctx context.Context, n int) error {
@@ -181,16 +184,15 @@ func (l *load) patch(ctx context.Context, n int) error {
 	return nil
 }
 
-// giveBack deletes the oldest claim, so that what runs stays bounded.
-func (l *load) giveBack(ctx context.Context) error {
+// oldest is the claim to give back, so that what runs stays bounded; "" while there are few.
+func (l *load) oldest() string {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if len(l.held) <= heldFor {
-		l.mu.Unlock()
-		return nil
+		return ""
 	}
 	name := l.held[0]
 	l.held = l.held[1:]
 	l.deleted[name] = true
-	l.mu.Unlock()
-	return l.api.SandboxClaims(l.ns.Name).Delete(ctx, name, metav1.DeleteOptions{})
+	return name
 }
