@@ -5,6 +5,7 @@ package ha
 import (
 	"context"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,22 +19,37 @@ import (
 // TestStartKnowsItsUsers asks a replica that starts from the first moment on: whoever
 // shows a certificate is never taken for anonymous.
 func TestStartKnowsItsUsers(t *testing.T) {
-	const everyMoment = time.Millisecond
+	const clients, starts = 8, 3
 	replica := env.Cluster.Replicas()[0]
-	probe := newProbe(t, replica)
-	for range 3 {
+	for range starts {
 		require.NoError(t, replica.Kill(t.Context()))
 		require.NoError(t, replica.Launch())
-		codes := map[int]int{}
-		err := wait.PollUntilContextTimeout(t.Context(), everyMoment, harness.Timeout, true, func(context.Context) (bool, error) {
-			code := probe.status("/apis/sandbox.agents.x-k8s.io/v1beta1/sandboxtemplates")
-			codes[code]++
-			return code == http.StatusOK, nil
-		})
-		require.NoError(t, err)
+		var asking sync.WaitGroup
+		codes := make([]map[int]int, clients)
+		for i := range codes {
+			probe := newProbe(t, replica)
+			asking.Go(func() { codes[i] = askUntilServed(probe) })
+		}
+		asking.Wait()
 		t.Logf("answers by status, 0 is none: %v", codes)
-		assert.NotContains(t, codes, http.StatusForbidden)
-		assert.NotContains(t, codes, http.StatusUnauthorized)
+		for _, seen := range codes {
+			assert.NotZero(t, seen[http.StatusOK])
+			assert.NotContains(t, seen, http.StatusForbidden)
+			assert.NotContains(t, seen, http.StatusUnauthorized)
+		}
 	}
 	require.NoError(t, replica.Start(t.Context()))
+}
+
+// askUntilServed asks every moment until there is a good answer, and counts all by status.
+func askUntilServed(p probe) map[int]int {
+	const everyMoment = time.Millisecond
+	codes := map[int]int{}
+	// Without a good answer at the end the counts say so.
+	_ = wait.PollUntilContextTimeout(p.t.Context(), everyMoment, harness.Timeout, true, func(context.Context) (bool, error) {
+		code := p.status("/apis/sandbox.agents.x-k8s.io/v1beta1/sandboxtemplates")
+		codes[code]++
+		return code == http.StatusOK, nil
+	})
+	return codes
 }
