@@ -66,16 +66,23 @@ func leadingReplica(t *testing.T) *local.Server {
 	for _, replica := range env.Cluster.Replicas() {
 		log, err := os.ReadFile(replica.LogPath())
 		require.NoError(t, err)
-		for line := range strings.Lines(string(log)) {
-			if fields := strings.Fields(line); len(fields) > 1 && strings.Contains(line, "Successfully acquired lease") {
-				if at := fields[0][1:] + fields[1]; at > latest && replica.Running() {
-					leader, latest = replica, at
-				}
-			}
+		if at := lastTerm(string(log)); at > latest {
+			leader, latest = replica, at
 		}
 	}
 	require.NotNil(t, leader, "some replica leads")
 	return leader
+}
+
+// lastTerm is when the writer of a log began to lead last, in a form that can be compared.
+func lastTerm(log string) string {
+	last := ""
+	for line := range strings.Lines(log) {
+		if fields := strings.Fields(line); strings.Contains(line, "Successfully acquired lease") && len(fields) > 1 {
+			last = fields[0][1:] + fields[1]
+		}
+	}
+	return last
 }
 
 // holder is the identity in the Lease, empty if nobody has it.
