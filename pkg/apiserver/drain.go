@@ -25,12 +25,14 @@ const (
 	// askAgain is how long requests may go on before the move is asked for again: it came
 	// before endpoints had forgotten this replica.
 	askAgain = 4 * time.Second
+	// tryAgain is how long after a failure the move is asked for again.
+	tryAgain = time.Second
 	// drainWithin bounds the whole.
 	drainWithin = 15 * time.Second
 	// drainPoll is how often the clock is looked at.
 	drainPoll = 100 * time.Millisecond
 	// moveTimeout bounds one request to move.
-	moveTimeout = 5 * time.Second
+	moveTimeout = 10 * time.Second
 )
 
 // connections are those that kube-apiservers hold to this replica. They are HTTP/2, one
@@ -66,6 +68,8 @@ func (c *connections) drain(ctx context.Context, delay time.Duration) {
 	}
 	log := klog.FromContext(ctx)
 	d := draining{began: time.Now()}
+	bounded, cancel := context.WithTimeout(ctx, drainWithin)
+	defer cancel()
 	for {
 		switch d.next(time.Now(), time.Unix(0, c.arrived.Load())) {
 		case drainDone:
@@ -75,9 +79,11 @@ func (c *connections) drain(ctx context.Context, delay time.Duration) {
 			log.Info("Requests still come, and some may be lost", "after", time.Since(d.began), "moves", d.moves)
 			return
 		case drainMove:
-			c.move(ctx)
-			d.moved = time.Now()
-			d.moves++
+			if c.move(bounded) {
+				d.moved = time.Now()
+				d.moves++
+			}
+			d.tried = time.Now()
 		case drainWait:
 			if !pause(ctx, drainPoll) {
 				return
@@ -86,17 +92,23 @@ func (c *connections) drain(ctx context.Context, delay time.Duration) {
 	}
 }
 
-func (c *connections) move(ctx context.Context) {
+// move says whether clients have been told.
+func (c *connections) move(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 	defer cancel()
 	if err := c.mover.Reconnect(ctx); err != nil {
 		klog.FromContext(ctx).Error(err, "Asking kube-apiserver for new connections")
+		return false
 	}
+	return true
 }
 
 // draining is what decides how a drain goes on.
 type draining struct {
-	began, moved time.Time
+	began time.Time
+	// tried is when clients were told last, whether they have heard or not; moved is when
+	// they heard last, and moves how often.
+	tried, moved time.Time
 	moves        int
 }
 
@@ -116,13 +128,11 @@ func (d draining) next(now, arrived time.Time) drainStep {
 		quietSince = arrived
 	}
 	switch {
-	case d.moves == 0:
-		return drainMove
-	case now.Sub(quietSince) >= quietFor:
+	case d.moves > 0 && now.Sub(quietSince) >= quietFor:
 		return drainDone
 	case now.Sub(d.began) >= drainWithin:
 		return drainOver
-	case now.Sub(d.moved) >= askAgain:
+	case d.moves == 0 && now.Sub(d.tried) >= tryAgain, d.moves > 0 && now.Sub(d.tried) >= askAgain:
 		return drainMove
 	default:
 		return drainWait

@@ -36,6 +36,8 @@ func manageCertificate(ctx context.Context, o options.Completed) (*servingcert.M
 	if err != nil {
 		return nil, fmt.Errorf("reading --kubeconfig: %w", err)
 	}
+	// A few requests in a year, but connections that have to move cannot wait for others.
+	config.QPS = -1
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("making the client of the cluster: %w", err)
