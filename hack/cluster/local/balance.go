@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -94,10 +93,10 @@ func (e *Endpoints) probe(ctx context.Context) {
 		probes.Go(func() { answers[i] = e.answers(ctx, address) })
 	}
 	probes.Wait()
-	ready := slices.Clone(e.backends)
-	for i := len(ready) - 1; i >= 0; i-- {
-		if !answers[i] {
-			ready = slices.Delete(ready, i, i+1)
+	var ready []string
+	for i, address := range e.backends {
+		if answers[i] {
+			ready = append(ready, address)
 		}
 	}
 	e.mu.Lock()

@@ -137,7 +137,7 @@ func TestEnvironmentKeepsTheUsersSettingsOut(t *testing.T) {
 }
 
 func TestServerArgs(t *testing.T) {
-	args := newServer("/c", &state{serverState: serverState{ServerPort: 4711}}).standardArgs()
+	args := newServer(&state{serverState: serverState{ServerPort: 4711}}).standardArgs()
 	assert.Contains(t, args, "--secure-port=4711")
 	assert.Contains(t, args, "--bind-address=127.0.0.1")
 	assert.Contains(t, args, "--data-dir=/c/sandbox-apiserver")
@@ -146,8 +146,8 @@ func TestServerArgs(t *testing.T) {
 	}
 }
 
-func newServer(dir string, s *state) *Server {
-	c := newCluster(layout{dir: dir}, "/checkout", s)
+func newServer(s *state) *Server {
+	c := newCluster(layout{dir: "/c"}, "/checkout", s)
 	c.addServers("", nil)
 	return c.Server
 }
@@ -156,7 +156,7 @@ func TestReplicas(t *testing.T) {
 	one, err := newState(t.Context(), 0, 0)
 	require.NoError(t, err)
 	assert.Equal(t, one.ServerPort, one.publicPort())
-	assert.Empty(t, newServer("/c", one).cluster.EtcdEndpoint())
+	assert.Empty(t, newServer(one).cluster.EtcdEndpoint())
 
 	three, err := newState(t.Context(), 3, 1)
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ func TestReplicas(t *testing.T) {
 	}
 	slices.Sort(all)
 	assert.Len(t, slices.Compact(all), kwokPorts+3+3, "no two processes share a port")
-	cluster := newServer("/c", three).cluster
+	cluster := newServer(three).cluster
 	replicas := cluster.Replicas()
 	require.Len(t, replicas, 3)
 	assert.Same(t, cluster.Server, replicas[0])
@@ -192,7 +192,7 @@ func TestReplicas(t *testing.T) {
 func TestEtcdMembers(t *testing.T) {
 	s, err := newState(t.Context(), 2, 3)
 	require.NoError(t, err)
-	cluster := newServer("/c", s).cluster
+	cluster := newServer(s).cluster
 	members := cluster.EtcdMembers()
 	require.Len(t, members, 3)
 	different := map[string]bool{}
