@@ -190,6 +190,9 @@ func (c *Cluster) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := c.plane.kubectl(ctx, "", "apply", "--server-side", "-k", c.root.Join("artifacts", "namespace")); err != nil {
+		return err
+	}
 	base, err := c.plane.kubectl(ctx, "", "kustomize", c.root.Join("artifacts", "base"))
 	if err != nil {
 		return err

@@ -99,8 +99,8 @@ func testIdentity(t *testing.T, cluster *local.Cluster) {
 		want       bool
 	}{
 		"Pods anywhere":              {authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: "default"}, true},
-		"NetworkPolicies":            {authorizationv1.ResourceAttributes{Verb: "patch", Group: "networking.k8s.io", Resource: "networkpolicies", Namespace: "x"}, true},
-		"the election":               {authorizationv1.ResourceAttributes{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: local.SystemNamespace}, true},
+		"NetworkPolicies":            {authorizationv1.ResourceAttributes{Verb: "update", Group: "networking.k8s.io", Resource: "networkpolicies", Namespace: "x"}, true},
+		"the election":               {authorizationv1.ResourceAttributes{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Name: "sandbox-apiserver", Namespace: local.SystemNamespace}, true},
 		"kube-apiserver's proof":     {authorizationv1.ResourceAttributes{Verb: "get", Resource: "configmaps", Name: "extension-apiserver-authentication", Namespace: "kube-system"}, true},
 		"asking who may do what":     {authorizationv1.ResourceAttributes{Verb: "create", Group: "authorization.k8s.io", Resource: "subjectaccessreviews"}, true},
 		"blocking an owner":          {authorizationv1.ResourceAttributes{Verb: "update", Group: "sandbox.agents.x-k8s.io", Resource: "sandboxes", Subresource: "finalizers", Namespace: "x"}, true},
