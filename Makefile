@@ -11,7 +11,7 @@ E2E         := ./test/e2e/...
 # More arguments for `go test`: make test-unit ARGS='-run TestArchitecture -v'
 ARGS ?=
 
-.PHONY: help run stop status build test test-unit test-integration test-e2e stress binaries generate verify lint fmt largest clean
+.PHONY: help run stop status build test test-unit test-integration test-e2e stress binaries generate verify lint fmt largest clean static
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ status: ## Show the processes and logs of the local cluster
 
 build: ## Compile the server into bin/
 	go build -o bin/ ./cmd/...
+
+static: ## Compile the server for an image: static, the same bytes on every machine
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o _output/ ./cmd/sandbox-apiserver
 
 test: binaries test-unit test-integration test-e2e ## Run every test, with the race detector
 
