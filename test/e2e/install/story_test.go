@@ -128,10 +128,9 @@ func (s *story) uninstall(blocks []string) {
 
 	s.run(blocks[sandboxes])
 	assert.Equal(s.t, kept, s.kept(), "data of the server go only with the namespace")
-	require.Error(s.t, s.remain("pod/dev"))
-	require.Error(s.t, s.remain("disk/workspace-dev"))
+	s.gone("pod/dev", "disk/workspace-dev")
 	s.run(blocks[leftovers])
-	require.Error(s.t, s.remain("service/sandboxes"))
+	s.gone("service/sandboxes")
 
 	s.run(blocks[data])
 	_, err := s.pods.kube.CoreV1().Namespaces().Get(s.t.Context(), namespace, metav1.GetOptions{})
@@ -175,6 +174,19 @@ func (s *story) remain(names ...string) error {
 		}
 	}
 	return nil
+}
+
+// gone waits: a disk outlives its deletion by a moment.
+func (s *story) gone(names ...string) {
+	s.t.Helper()
+	harness.Eventually(s.t, fmt.Sprintf("%v are gone", names), func() error {
+		for _, name := range names {
+			if s.remain(name) == nil {
+				return fmt.Errorf("%s is there", name)
+			}
+		}
+		return nil
+	})
 }
 
 // kept are the server's own data: volumes and Secrets of its namespace.
