@@ -57,6 +57,7 @@ type story struct {
 func newStory(t *testing.T, variant string) *story {
 	t.Helper()
 	r := artifacts(t, variant)
+	needEtcd(t, workloads(r)["sandbox-apiserver"].container().Args)
 	own, err := versioned.NewForConfig(cluster.RESTConfig())
 	require.NoError(t, err)
 	return &story{t: t, variant: variant, dir: unpack(t, checkout(t)), pods: newPods(t, r), own: own}
