@@ -60,7 +60,15 @@ func newStory(t *testing.T, variant string) *story {
 	needEtcd(t, workloads(r)["sandbox-apiserver"].container().Args)
 	own, err := versioned.NewForConfig(cluster.RESTConfig())
 	require.NoError(t, err)
-	return &story{t: t, variant: variant, dir: unpack(t, checkout(t)), pods: newPods(t, r), own: own}
+	s := &story{t: t, variant: variant, dir: unpack(t, checkout(t)), pods: newPods(t, r), own: own}
+	// The data that a story leaves when it fails would keep the next one's server from serving.
+	t.Cleanup(func() {
+		for _, folder := range []string{variant, "namespace"} {
+			_, err := cluster.Kubectl(context.Background(), "", "delete", "--ignore-not-found", "-k", checkout(t).Join("artifacts", folder))
+			assert.NoError(t, err)
+		}
+	})
+	return s
 }
 
 // run is a block of a page, and what the world does about it.
