@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,7 +108,7 @@ func (c *container) remove() {
 // may pass.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "install-")
+	dir, err := os.MkdirTemp("", "install-") //nolint:usetesting // whose path is too long
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
@@ -128,7 +129,7 @@ func (c *container) start(environment []string, more ...string) {
 	require.NoError(c.t, err)
 	defer log.Close()
 	c.process = c.command(log, append(c.args(), more...)...)
-	c.process.Env = append(environment, c.environment()...)
+	c.process.Env = slices.Concat(environment, c.environment())
 	require.NoError(c.t, c.process.Start())
 	c.ended = make(chan error, 1)
 	go func(process *exec.Cmd, ended chan<- error) { ended <- process.Wait() }(c.process, c.ended)
@@ -138,7 +139,7 @@ func (c *container) start(environment []string, more ...string) {
 func (c *container) kill() {
 	if c.process != nil {
 		_ = c.process.Process.Kill()
-		<-c.ended
+		_ = <-c.ended // killed, as was wanted
 		c.process = nil
 	}
 	if c.t.Failed() {
@@ -209,7 +210,7 @@ func (c *container) stop() {
 		require.NoError(c.t, err, "%s: %s", c.pod, lastLines(c.log))
 	case <-time.After(time.Duration(*c.spec.TerminationGracePeriodSeconds) * time.Second):
 		_ = c.process.Process.Kill()
-		<-c.ended
+		_ = <-c.ended // killed, as was wanted
 		require.Fail(c.t, c.pod+" was killed at the end of its grace period")
 	}
 	c.process = nil
