@@ -91,6 +91,14 @@ var uses = []use{
 	},
 	{everywhere, "patch flowcontrol.apiserver.k8s.io/flowschemas/status", genericAPI + "util/flowcontrol/apf_controller.go", "client.ApplyStatus("},
 
+	{everywhere, "get apiregistration.k8s.io/apiservices:v1beta1.sandbox.agents.x-k8s.io", "pkg/servingcert/publisher.go", "Resource(apiServices).Get("},
+	{everywhere, "list,watch apiregistration.k8s.io/apiservices:v1beta1.sandbox.agents.x-k8s.io", "pkg/servingcert/publisher.go", "NewFilteredDynamicInformer(p.objects, apiServices"},
+	{everywhere, "patch apiregistration.k8s.io/apiservices:v1beta1.sandbox.agents.x-k8s.io", "pkg/servingcert/publisher.go", "Resource(apiServices).Apply("},
+
+	{ownSpace, "get /secrets:sandbox-apiserver-ca", "pkg/authority/authority.go", "secrets.Get("},
+	{ownSpace, "list,watch /secrets:sandbox-apiserver-ca", "pkg/authority/run.go", "Core().V1().Secrets().Informer()"},
+	{ownSpace, "create /secrets", "pkg/authority/authority.go", "Secrets(a.options.Namespace).Create("},
+	{ownSpace, "update /secrets:sandbox-apiserver-ca", "pkg/authority/authority.go", "Secrets(a.options.Namespace).Update("},
 	{ownSpace, "create coordination.k8s.io/leases", client + "tools/leaderelection/resourcelock/leaselock.go", ".Create(ctx"},
 	{ownSpace, "get,update coordination.k8s.io/leases:sandbox-apiserver", client + "tools/leaderelection/resourcelock/leaselock.go", ".Update(ctx"},
 }
