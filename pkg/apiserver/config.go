@@ -11,6 +11,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 
+	"agents.x-k8s.io/sandbox-apiserver/pkg/storage/fence"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/storage/transaction"
 )
 
@@ -34,9 +35,13 @@ type ExtraConfig struct {
 	Mover Mover
 	// WatchCached says whether a resource gets a watch cache.
 	WatchCached func(schema.GroupResource) bool
+	// ConfirmStorageEpoch is the recorded epoch that an administrator declares replaced.
+	ConfirmStorageEpoch string
 }
 
 type completedConfig struct {
+	backend *transaction.Backend
+	gate    *fence.Gate
 	generic genericapiserver.CompletedConfig
 	kube    *genericapiserver.RecommendedConfig
 	extra   ExtraConfig
@@ -63,13 +68,16 @@ func (c *Config) Complete() CompletedConfig {
 	backend := transaction.NewBackend()
 	generic := c.Generic
 	generic.RESTOptionsGetter = backend.WrapRESTOptions(generic.RESTOptionsGetter, c.Extra.WatchCached)
+	gate := fence.NewGate()
 	awaitAuthorities(&generic.Config)
 	connections := &connections{mover: c.Extra.Mover}
 	generic.BuildHandlerChainFunc = func(api http.Handler, config *genericapiserver.Config) http.Handler {
-		return connections.watched(buildHandlerChain(api, config))
+		return connections.watched(withFence(gate, buildHandlerChain(api, config)))
 	}
-	generic.AddReadyzChecks(backend.AlarmCheck(), backend.SelfTestCheck())
+	generic.AddReadyzChecks(fenceCheck(gate), backend.AlarmCheck(), backend.SelfTestCheck())
 	// An etcd that does not answer is no reason to restart the process.
 	generic.LivezChecks = slices.DeleteFunc(generic.LivezChecks, func(check healthz.HealthChecker) bool { return check.Name() == "etcd" })
-	return CompletedConfig{&completedConfig{generic: generic.Complete(), kube: generic, extra: c.Extra, connections: connections}}
+	return CompletedConfig{&completedConfig{
+		backend: backend, gate: gate, connections: connections, generic: generic.Complete(), kube: generic, extra: c.Extra,
+	}}
 }

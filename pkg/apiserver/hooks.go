@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -16,16 +17,19 @@ import (
 )
 
 // addHooks starts informers on every replica and controllers on the leader,
-// once the server listens. On shutdown the controllers end first, while
-// requests are still served, so that the next leader takes over at once.
-func addHooks(generic *genericapiserver.GenericAPIServer, embedded *embedded, connections *connections) error {
+// once the server listens and the storage fence is green. On shutdown the
+// controllers end first, while requests are still served, so that the next leader
+// takes over at once.
+func addHooks(generic *genericapiserver.GenericAPIServer, embedded *embedded, connections *connections, fence *storageFence) error {
 	if err := generic.AddReadyzChecks(embedded.cacheChecks()...); err != nil {
 		return err
 	}
 	if err := generic.AddPostStartHook("place-connections", connections.placementHook); err != nil {
 		return err
 	}
-	hooks := &controllerHooks{embedded: embedded, connections: connections, stopping: make(chan struct{}), stopped: make(chan struct{})}
+	hooks := &controllerHooks{
+		embedded: embedded, connections: connections, fence: fence, stopping: make(chan struct{}), stopped: make(chan struct{}),
+	}
 	if err := generic.AddPostStartHook("start-sandbox-controllers", hooks.start); err != nil {
 		return err
 	}
@@ -36,16 +40,15 @@ func addHooks(generic *genericapiserver.GenericAPIServer, embedded *embedded, co
 type controllerHooks struct {
 	*embedded
 	connections *connections
+	fence       *storageFence
 	started     atomic.Bool
 	stopping    chan struct{}
 	stopped     chan struct{}
 }
 
 func (h *controllerHooks) start(hook genericapiserver.PostStartHookContext) error {
-	if err := h.dependencies.Start(hook.Context); err != nil {
-		return err
-	}
 	h.started.Store(true)
+	startDependencies := sync.OnceValue(func() error { return h.dependencies.Start(hook.Context) })
 	go func() {
 		defer close(h.stopped)
 		ctx, stop := context.WithCancel(hook.Context)
@@ -54,9 +57,15 @@ func (h *controllerHooks) start(hook genericapiserver.PostStartHookContext) erro
 			defer stop()
 			<-h.stopping
 		}()
-		if err := runWhileLeading(ctx, h.lock, h.run); err != nil {
-			klog.FromContext(ctx).Error(err, "running the controllers")
-		}
+		h.fence.gate.WhileGreen(ctx, func(ctx context.Context) {
+			err := startDependencies()
+			if err == nil {
+				err = runWhileLeading(ctx, h.lock, func(ctx context.Context) { h.fence.Keep(ctx, h.run) })
+			}
+			if err != nil {
+				klog.FromContext(ctx).Error(err, "running the controllers")
+			}
+		})
 	}()
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 // Server is one replica: it serves the API, and runs the controllers while it leads.
 type Server struct {
 	generic *genericapiserver.GenericAPIServer
+	fence   *storageFence
 }
 
 // New opens the storage and wires everything; nothing runs before Run.
@@ -47,10 +48,14 @@ func (c CompletedConfig) New() (*Server, error) {
 	if err := installGroup(generic, storage); err != nil {
 		return nil, err
 	}
-	if err := addHooks(generic, embedded, c.connections); err != nil {
+	fence, err := c.newFence()
+	if err != nil {
 		return nil, err
 	}
-	return &Server{generic: generic}, nil
+	if err := addHooks(generic, embedded, c.connections, fence); err != nil {
+		return nil, err
+	}
+	return &Server{generic: generic, fence: fence}, nil
 }
 
 // installGroup serves the storages under our group and names a readiness check for
@@ -64,7 +69,8 @@ func installGroup(generic *genericapiserver.GenericAPIServer, storage map[string
 	return generic.AddReadyzChecks(watchCacheChecks(storage)...)
 }
 
-// Run serves until ctx ends and the shutdown is complete.
+// Run serves until ctx ends and the shutdown is complete, or until the fence says
+// that another process should.
 func (s *Server) Run(ctx context.Context) error {
-	return s.generic.PrepareRun().RunWithContext(ctx)
+	return s.fence.during(ctx, s.generic.PrepareRun().RunWithContext)
 }

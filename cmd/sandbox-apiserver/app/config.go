@@ -42,7 +42,8 @@ func NewConfig(o options.Completed) (*apiserver.Config, error) {
 		LeaderElection: apiserver.LeaderElection{
 			Namespace: o.LeaseNamespace, Name: "sandbox-apiserver", Identity: hostname + "_" + string(uuid.NewUUID()),
 		},
-		WatchCached: apiserver.WatchCached(o.Recommended.Etcd),
+		ConfirmStorageEpoch: o.ConfirmStorageEpoch,
+		WatchCached:         apiserver.WatchCached(o.Recommended.Etcd),
 	}}, nil
 }
 

@@ -3,8 +3,10 @@
 package transaction
 
 import (
+	"fmt"
 	"sync"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
@@ -102,6 +104,16 @@ func (b *Backend) Cached() generic.StorageDecorator {
 		})
 		return delegator, destroy, nil
 	}
+}
+
+// Client returns the client that the storages opened from config share, and the
+// prefix of its keys, until release is called.
+func (b *Backend) Client(config storagebackend.Config) (client *clientv3.Client, prefix string, release func(), err error) {
+	c, release, err := b.acquire(config)
+	if err != nil {
+		return nil, "", nil, fmt.Errorf("connecting to etcd: %w", err)
+	}
+	return c.client, c.prefix, sync.OnceFunc(release), nil
 }
 
 // acquire returns the connection for config and a function that gives it back.

@@ -53,6 +53,8 @@ type Options struct {
 	LeaseNamespace string
 	// Certificate is about the serving certificate, where no files are given for it.
 	Certificate CertificateOptions
+	// ConfirmStorageEpoch declares that the storage of this recorded epoch is lost.
+	ConfirmStorageEpoch string
 }
 
 // New returns the defaults.
@@ -95,6 +97,8 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	own.StringVar(&o.ClusterDomain, "cluster-domain", o.ClusterDomain, "DNS domain of the cluster, with which the DNS names of Sandboxes end.")
 	own.Int32Var(&o.MaxPoolReplicas, "max-pool-replicas", o.MaxPoolReplicas, "Largest spec.replicas of a SandboxWarmPool.")
 	own.StringVar(&o.LeaseNamespace, "leader-elect-namespace", o.LeaseNamespace, "Namespace of the Lease that the leading replica holds.")
+	own.StringVar(&o.ConfirmStorageEpoch, "confirm-storage-epoch", o.ConfirmStorageEpoch, "After etcd was lost or restored: the epoch in ConfigMap sandbox-apiserver-storage. "+
+		"The server then goes on with the etcd that there is, under a new epoch. An epoch that is not the recorded one has no effect.")
 
 	o.Server.AddUniversalFlags(sections.FlagSet("server"))
 	o.Recommended.Etcd.AddFlags(sections.FlagSet("etcd"))

@@ -29,5 +29,8 @@ func (c Completed) Validate() []error {
 	if err := c.Certificate.validate(); err != nil {
 		errs = append(errs, err)
 	}
+	if messages := validation.IsDNS1123Label(c.ConfirmStorageEpoch); c.ConfirmStorageEpoch != "" && len(messages) > 0 {
+		errs = append(errs, fmt.Errorf("--confirm-storage-epoch %q: give the epoch as ConfigMap sandbox-apiserver-storage has it: %v", c.ConfirmStorageEpoch, messages))
+	}
 	return errs
 }
