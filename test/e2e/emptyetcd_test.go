@@ -15,8 +15,9 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/test/harness"
 )
 
-// TestEmptyEtcd: the garbage collector is told by a healthy server that no owner exists.
-// Disks have no owner to miss, and a Pod keeps its anchor.
+// TestEmptyEtcd: a server that has lost its etcd serves nothing, so nobody learns from it that
+// an owner does not exist. When its loss is confirmed the garbage collector does learn it:
+// disks have no owner to miss, and a Pod keeps its anchor.
 func TestEmptyEtcd(t *testing.T) {
 	ns := env.Space(t)
 	populate(ns)
@@ -26,12 +27,13 @@ func TestEmptyEtcd(t *testing.T) {
 
 	require.NoError(t, env.Cluster.Server.Kill(t.Context()))
 	require.NoError(t, env.Cluster.Server.WipeData())
-	require.NoError(t, env.Cluster.Server.Start(t.Context()))
+	require.NoError(t, env.Cluster.Server.Launch())
+	watchFenced(ns, "EpochMissing", before)
+
+	confirm(ns)
 	list, err := ns.Sandboxes().List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	require.Empty(t, list.Items, "its etcd is not empty")
-	ns.Always("every Pod, disk and Service outlives the data of the server", longEnough, func() error { return remain(ns, before) })
-
 	ns.Eventually("the collector has dropped what points nowhere", func() error {
 		for _, name := range []string{"running", "plain", "resumed", "finished"} {
 			pod, err := ns.Pods().Get(t.Context(), name, metav1.GetOptions{})

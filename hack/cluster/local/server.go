@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,9 +45,10 @@ type Server struct {
 
 // Start starts the process and returns when clients of the cluster can use the API:
 // the server is ready, its APIService Available, and kube-apiserver proxies to it. It
-// does nothing but wait when the process is running already.
-func (s *Server) Start(ctx context.Context) error {
-	if err := s.Launch(); err != nil {
+// does nothing but wait when the process is running already. Arguments are those of
+// this life only, after all others.
+func (s *Server) Start(ctx context.Context, args ...string) error {
+	if err := s.Launch(args...); err != nil {
 		return err
 	}
 	return s.WaitAvailable(ctx)
@@ -54,7 +56,8 @@ func (s *Server) Start(ctx context.Context) error {
 
 // Launch starts the process and returns at once: the server may not be ready yet, and
 // kube-apiserver not have noticed. It does nothing when the process is running already.
-func (s *Server) Launch() error {
+// Arguments are those of this life only, after all others.
+func (s *Server) Launch(args ...string) error {
 	if s.Running() {
 		return nil
 	}
@@ -62,7 +65,7 @@ func (s *Server) Launch() error {
 	if err != nil {
 		return err
 	}
-	record, err := s.cluster.launch(s.name, s.binary, append(s.standardArgs(), s.args...)...)
+	record, err := s.cluster.launch(s.name, s.binary, slices.Concat(s.standardArgs(), s.args, args)...)
 	if err != nil {
 		return err
 	}

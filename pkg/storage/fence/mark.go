@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
 )
 
 // Keys of the ConfigMap.
@@ -108,8 +109,8 @@ func (c ConfigMap) Report(ctx context.Context, e Event) {
 	if e.Warning {
 		kind = corev1.EventTypeWarning
 	}
-	_, _ = c.Client.EventsV1().Events(c.Namespace).Create(ctx, &eventsv1.Event{
-		ObjectMeta:          metav1.ObjectMeta{Namespace: c.Namespace, GenerateName: c.Name + "."},
+	_, err := c.Client.EventsV1().Events(c.Namespace).Create(ctx, &eventsv1.Event{
+		ObjectMeta:          metav1.ObjectMeta{Namespace: c.Namespace, GenerateName: c.Name + "-"},
 		EventTime:           metav1.NewMicroTime(time.Now()),
 		ReportingController: c.Component,
 		ReportingInstance:   c.Identity[:min(len(c.Identity), 128)],
@@ -119,6 +120,9 @@ func (c ConfigMap) Report(ctx context.Context, e Event) {
 		Note:                e.Note[:min(len(e.Note), noteLimit)],
 		Regarding:           corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: c.Namespace, Name: c.Name},
 	}, metav1.CreateOptions{})
+	if err != nil {
+		klog.FromContext(ctx).V(2).Info("An Event could not be written", "reason", e.Reason, "err", err)
+	}
 }
 
 func encodeMark(p Position) map[string]string {
