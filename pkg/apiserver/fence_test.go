@@ -3,14 +3,18 @@
 package apiserver
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/storage/etcd3/testserver"
+	"k8s.io/client-go/kubernetes/fake"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/storage/fence"
 )
@@ -45,6 +49,36 @@ func TestFencedPaths(t *testing.T) {
 	require.Len(t, status.Details.Causes, 1)
 	assert.EqualValues(t, fence.NotVerified, status.Details.Causes[0].Type)
 	assert.Error(t, fenceCheck(gate).Check(nil))
+}
+
+// TestRedServerEndsWhenEtcdIsRightAgain: the process that saw the wrong etcd makes room.
+func TestRedServerEndsWhenEtcdIsRightAgain(t *testing.T) {
+	const key, patience = "/registry/storage-fence", 20 * time.Second
+	etcd := testserver.RunEtcd(t, nil).Client
+	gate := fence.NewGate()
+	mark := fence.ConfigMap{Client: fake.NewClientset(), Namespace: "system", Name: storageMark}
+	timing := fence.DefaultTiming()
+	timing.Check, timing.Mark = 10*time.Millisecond, 10*time.Millisecond
+	watched := &storageFence{gate: gate, release: func() {}, Fence: fence.New(fence.Options{
+		Etcd: etcd.KV, Key: key, Housekeeping: compactionKey, Marks: mark, Reporter: mark, Gate: gate, Timing: timing,
+	})}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- watched.during(t.Context(), func(ctx context.Context) error {
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	require.Eventually(t, func() bool { return gate.Err() == nil }, patience, time.Millisecond)
+	begun, err := etcd.Get(t.Context(), key)
+	require.NoError(t, err)
+	_, err = etcd.Delete(t.Context(), key)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return gate.Err() != nil }, patience, time.Millisecond)
+	_, err = etcd.Put(t.Context(), key, string(begun.Kvs[0].Value))
+	require.NoError(t, err)
+	require.ErrorIs(t, <-ended, fence.ErrRestart)
+	assert.Error(t, gate.Err(), "it serves nothing on its way out")
 }
 
 func ask(t *testing.T, handler http.Handler, path, accept string) *httptest.ResponseRecorder {

@@ -55,6 +55,22 @@ func TestBeatCatchesTheMarkUp(t *testing.T) {
 	assert.Equal(t, f.store().Beat, f.mark().Beat)
 }
 
+// TestNobodyBeatsARewoundEtcdUp: a leader between two looks would hide the rewind.
+func TestNobodyBeatsARewoundEtcdUp(t *testing.T) {
+	f := newFixture(t)
+	fence := f.fence("")
+	require.NoError(t, fence.round(t.Context()))
+	require.Empty(t, fence.closedFor())
+	backup := f.store().modRevision
+	f.put("/registry/a")
+	require.NoError(t, fence.beat(t.Context()))
+	f.rewind(backup)
+	f.put("/registry/b")
+	require.ErrorContains(t, fence.beat(t.Context()), string(Rewound))
+	assert.EqualValues(t, 1, f.store().Beat)
+	assert.EqualValues(t, 2, f.mark().Beat)
+}
+
 func TestTwoWhoKeepAgree(t *testing.T) {
 	f := newFixture(t)
 	a, b := f.green(), f.green()
