@@ -43,6 +43,20 @@ func TestResourcesShareOneConnection(t *testing.T) {
 	assert.ErrorIs(t, connections[0].client.Ctx().Err(), context.Canceled)
 }
 
+func TestClientIsThatOfTheResources(t *testing.T) {
+	servers := newEtcd(t)
+	r := newReplica(t, servers, false)
+	client, prefix, release, err := r.backend.Client(*storageConfig(t, servers))
+	require.NoError(t, err)
+	assert.Same(t, r.etcd(), client)
+	assert.Equal(t, "/registry/test", prefix)
+	connections := r.backend.open()
+	assert.Equal(t, 3, connections[0].users)
+	release()
+	release()
+	assert.Equal(t, 2, connections[0].users, "releasing twice counts once")
+}
+
 func TestWatchCacheOnAndOff(t *testing.T) {
 	servers := newEtcd(t)
 	_, isCached := newReplica(t, servers, true).boxes.Storage.Storage.(*cacher.CacheDelegator)
