@@ -46,7 +46,7 @@ func (f *Fence) tryBeat(ctx context.Context) {
 
 // beat puts the counter up where there were writes, first in etcd, then in the mark.
 func (f *Fence) beat(ctx context.Context) error {
-	if err := f.Gate.Err(); err != nil {
+	if f.closedFor() != "" {
 		return nil
 	}
 	glance, err := f.etcd.read(ctx)

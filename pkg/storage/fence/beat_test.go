@@ -100,8 +100,8 @@ func TestKeepBeatsOnceMoreAtTheEnd(t *testing.T) {
 func TestKeepBeatsWhileItWorks(t *testing.T) {
 	f := newFixture(t)
 	fence := f.green()
+	f.put("/registry/a")
 	fence.Keep(t.Context(), func(context.Context) {
-		f.put("/registry/a")
 		assert.Eventually(t, func() bool { return f.mark().Beat >= 2 }, patience, time.Millisecond)
 	})
 }

@@ -116,7 +116,6 @@ func (f *Fence) round(ctx context.Context) error {
 	}
 	verdict, store, err := f.look(ctx)
 	switch {
-	case ctx.Err() != nil:
 	case err != nil:
 		f.cannotTell(ctx, err)
 	case verdict.Reason != "":
@@ -211,9 +210,10 @@ func (f *Fence) take(ctx context.Context, verdict Verdict, store Store) error {
 	return nil
 }
 
-// cannotTell keeps green what is, for a while.
+// cannotTell keeps green what is, for a while. The end of ctx is no news of etcd.
 func (f *Fence) cannotTell(ctx context.Context, err error) {
-	if f.closedFor() == "" && time.Since(f.answered) < f.Timing.Outage {
+	silence := time.Since(f.answered)
+	if ctx.Err() != nil || f.closedFor() == "" && silence < f.Timing.Outage {
 		return
 	}
 	if was, closed := errors.AsType[*Refusal](f.Gate.Err()); !closed || was.Message != err.Error() {

@@ -171,7 +171,7 @@ func (f *fixture) store() Store {
 
 func (f *fixture) put(key string) int64 {
 	f.Helper()
-	response, err := f.client.KV.Put(f.Context(), key, "x")
+	response, err := f.client.Put(f.Context(), key, "x")
 	require.NoError(f, err)
 	return response.Header.Revision
 }
@@ -179,10 +179,10 @@ func (f *fixture) put(key string) int64 {
 // rewind puts an earlier value of our key back, as a restore with bumped revisions does.
 func (f *fixture) rewind(to int64) {
 	f.Helper()
-	old, err := f.client.KV.Get(f.Context(), key, clientv3.WithRev(to))
+	old, err := f.client.Get(f.Context(), key, clientv3.WithRev(to))
 	require.NoError(f, err)
 	require.Len(f, old.Kvs, 1)
-	_, err = f.client.KV.Put(f.Context(), key, string(old.Kvs[0].Value))
+	_, err = f.client.Put(f.Context(), key, string(old.Kvs[0].Value))
 	require.NoError(f, err)
 }
 
@@ -234,7 +234,7 @@ func TestCrashBetweenTheWritesOfAConfirmation(t *testing.T) {
 	f := newFixture(t)
 	f.green()
 	was, _, _ := f.marks.state()
-	_, err := f.client.KV.Delete(t.Context(), key)
+	_, err := f.client.Delete(t.Context(), key)
 	require.NoError(t, err)
 
 	crashed := f.fence(was.Epoch)
@@ -253,7 +253,7 @@ func TestEmptyEtcdUntilConfirmed(t *testing.T) {
 	f := newFixture(t)
 	first := f.green()
 	was, _, _ := f.marks.state()
-	_, err := f.client.KV.Delete(t.Context(), key)
+	_, err := f.client.Delete(t.Context(), key)
 	require.NoError(t, err)
 	f.waitFor(first, EpochMissing)
 
@@ -284,7 +284,7 @@ func TestEmptyEtcdUntilConfirmed(t *testing.T) {
 	assert.Equal(t, 1, confirmations)
 
 	// The flag is used up.
-	_, err = f.client.KV.Delete(t.Context(), key)
+	_, err = f.client.Delete(t.Context(), key)
 	require.NoError(t, err)
 	again := f.fence(was.Epoch)
 	f.start(again)
@@ -302,9 +302,9 @@ func TestRewoundByLessThanABeat(t *testing.T) {
 	require.Eventually(t, func() bool { return fence.furthest().Revision >= revision }, patience, time.Millisecond)
 
 	// An etcd with the same beat that has not seen the write.
-	value, err := f.client.KV.Get(t.Context(), key)
+	value, err := f.client.Get(t.Context(), key)
 	require.NoError(t, err)
-	_, err = other.KV.Put(t.Context(), key, string(value.Kvs[0].Value))
+	_, err = other.Put(t.Context(), key, string(value.Kvs[0].Value))
 	require.NoError(t, err)
 	f.marks.change(func(m *Mark) { m.Cluster, m.Revision = 0, 1 })
 	fence.mu.Lock()
@@ -388,7 +388,7 @@ func TestSilentClusterWhileGreen(t *testing.T) {
 	revision := f.put("/registry/a")
 	require.Eventually(t, func() bool { return fence.furthest().Revision >= revision }, patience, time.Millisecond, "etcd is still watched")
 	assert.Empty(t, fence.closedFor())
-	_, err := f.client.KV.Delete(t.Context(), key)
+	_, err := f.client.Delete(t.Context(), key)
 	require.NoError(t, err)
 	f.waitFor(fence, EpochMissing)
 }

@@ -57,7 +57,7 @@ func (s *gateState) enter(ctx context.Context) (inside context.Context, leave fu
 		return nil, nil, s.refusal
 	}
 	inside, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.over, cancel) //nolint:contextcheck // the work ends with either
+	stop := context.AfterFunc(s.over, cancel)
 	return inside, func() {
 		stop()
 		cancel()

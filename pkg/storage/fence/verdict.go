@@ -12,16 +12,16 @@ import (
 type Reason string
 
 const (
-	// NotVerified: there is no verdict, or none that is recent enough.
+	// NotVerified means: there is no verdict, or none that is recent enough.
 	NotVerified Reason = "NotVerified"
-	// EpochMissing: etcd has no epoch and should; it is empty as a rule.
+	// EpochMissing means: etcd has no epoch and should; it is empty as a rule.
 	EpochMissing Reason = "EpochMissing"
-	// EpochDiffers: etcd has had another life than the one that is recorded.
+	// EpochDiffers means: etcd has had another life than the one that is recorded.
 	EpochDiffers Reason = "EpochDiffers"
-	// EtcdReplaced: the epoch is in another etcd cluster, hence in a copy, and nothing
+	// EtcdReplaced means: the epoch is in another etcd cluster, hence in a copy, and nothing
 	// shows that a copy is complete.
 	EtcdReplaced Reason = "EtcdReplaced"
-	// Rewound: etcd is in a state that it had before.
+	// Rewound means: etcd is in a state that it had before.
 	Rewound Reason = "Rewound"
 )
 
