@@ -52,7 +52,7 @@ func (c CompletedConfig) newFence() (*storageFence, error) {
 	}
 	etcd, prefix, release, err := c.backend.Client(options.StorageConfig.Config)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("finding the storage to fence: %w", err)
 	}
 	client, err := kubernetes.NewForConfig(c.kube.ClientConfig)
 	if err != nil {

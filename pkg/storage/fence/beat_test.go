@@ -89,7 +89,8 @@ func TestKeepBeatsOnceMoreAtTheEnd(t *testing.T) {
 	fence.Timing.Beat = time.Hour
 	ctx, stop := context.WithCancel(t.Context())
 	fence.Keep(ctx, func(ctx context.Context) {
-		f.put("/registry/a")
+		_, err := f.client.Put(ctx, "/registry/a", "x")
+		assert.NoError(t, err)
 		stop()
 		<-ctx.Done()
 	})

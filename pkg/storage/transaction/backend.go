@@ -3,7 +3,6 @@
 package transaction
 
 import (
-	"fmt"
 	"sync"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -107,13 +106,17 @@ func (b *Backend) Cached() generic.StorageDecorator {
 }
 
 // Client returns the client that the storages opened from config share, and the
-// prefix of its keys, until release is called.
+// prefix of its keys, until release is called. It never dials: one must be open.
 func (b *Backend) Client(config storagebackend.Config) (client *clientv3.Client, prefix string, release func(), err error) {
-	c, release, err := b.acquire(config)
-	if err != nil {
-		return nil, "", nil, fmt.Errorf("connecting to etcd: %w", err)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := keyOf(config)
+	c, ok := b.connections[key]
+	if !ok {
+		return nil, "", nil, errNothingOpen
 	}
-	return c.client, c.prefix, sync.OnceFunc(release), nil
+	c.users++
+	return c.client, c.prefix, sync.OnceFunc(func() { b.release(key) }), nil
 }
 
 // acquire returns the connection for config and a function that gives it back.

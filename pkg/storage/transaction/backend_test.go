@@ -46,6 +46,8 @@ func TestResourcesShareOneConnection(t *testing.T) {
 func TestClientIsThatOfTheResources(t *testing.T) {
 	servers := newEtcd(t)
 	r := newReplica(t, servers, false)
+	_, _, _, err := NewBackend().Client(*storageConfig(t, servers))
+	require.ErrorIs(t, err, errNothingOpen)
 	client, prefix, release, err := r.backend.Client(*storageConfig(t, servers))
 	require.NoError(t, err)
 	assert.Same(t, r.etcd(), client)
