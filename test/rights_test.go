@@ -99,6 +99,9 @@ var uses = []use{
 	{ownSpace, "list,watch /secrets:sandbox-apiserver-ca", "pkg/authority/run.go", "Core().V1().Secrets().Informer()"},
 	{ownSpace, "create /secrets", "pkg/authority/authority.go", "Secrets(a.options.Namespace).Create("},
 	{ownSpace, "update /secrets:sandbox-apiserver-ca", "pkg/authority/authority.go", "Secrets(a.options.Namespace).Update("},
+	{ownSpace, "get /configmaps:sandbox-apiserver-storage", "pkg/storage/fence/mark.go", "ConfigMaps(c.Namespace).Get("},
+	{ownSpace, "create /configmaps", "pkg/storage/fence/mark.go", "ConfigMaps(c.Namespace).Create("},
+	{ownSpace, "update /configmaps:sandbox-apiserver-storage", "pkg/storage/fence/mark.go", "ConfigMaps(c.Namespace).Update("},
 	{ownSpace, "create coordination.k8s.io/leases", client + "tools/leaderelection/resourcelock/leaselock.go", ".Create(ctx"},
 	{ownSpace, "get,update coordination.k8s.io/leases:sandbox-apiserver", client + "tools/leaderelection/resourcelock/leaselock.go", ".Update(ctx"},
 }
