@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync/atomic"
-
-	"go.etcd.io/etcd/server/v3/embed"
 )
 
 // ErrInUse is returned by Run when another process holds the data directory.
@@ -30,13 +27,11 @@ type Options struct {
 // DefaultQuotaBytes is the largest database that etcd's authors recommend.
 const DefaultQuotaBytes = 8 << 30
 
-// Server is one etcd member. It runs once: after Run has returned, make a new one.
+// Server is the only member of its etcd. It runs once: after Run has returned, make a new one.
 type Server struct {
 	options Options
 	sockets socketDir
-	ready   chan struct{}
-	// stopping tells the logger that what breaks now breaks on purpose.
-	stopping atomic.Bool
+	lifetime
 }
 
 // New resolves paths and touches nothing. It fails when no directory for the
@@ -57,7 +52,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{options: o, sockets: sockets, ready: make(chan struct{})}, nil
+	return &Server{options: o, sockets: sockets, lifetime: newLifetime()}, nil
 }
 
 // Endpoint is the address for clientv3 and for storagebackend's ServerList. It
@@ -70,12 +65,6 @@ func (s *Server) Endpoint() string {
 // etcd's own /metrics, /health and /version.
 func (s *Server) MetricsSocket() string {
 	return s.sockets.http()
-}
-
-// Ready is closed once the member has elected itself and serves requests. It
-// stays open when Run fails before that.
-func (s *Server) Ready() <-chan struct{} {
-	return s.ready
 }
 
 // Run starts the member and blocks until ctx is done, when it stops the member
@@ -96,34 +85,5 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer s.sockets.remove()
 
-	etcd, err := embed.StartEtcd(s.config())
-	if err != nil {
-		return fmt.Errorf("starting etcd in %q: %w", s.options.DataDir, err)
-	}
-	defer etcd.Close()
-	serving, err := s.await(ctx, etcd, etcd.Server.ReadyNotify())
-	if !serving {
-		// Close alone would wait for a readiness that no longer comes.
-		etcd.Server.Stop()
-		return err
-	}
-	close(s.ready)
-	_, err = s.await(ctx, etcd, nil)
-	return err
-}
-
-// await reports whether event came before ctx ended or the member failed; only
-// the last is an error.
-func (s *Server) await(ctx context.Context, etcd *embed.Etcd, event <-chan struct{}) (bool, error) {
-	select {
-	case <-event:
-		return true, nil
-	case <-ctx.Done():
-		s.stopping.Store(true)
-		return false, nil
-	case err := <-etcd.Err():
-		return false, fmt.Errorf("serving the embedded etcd: %w", err)
-	case <-etcd.Server.StopNotify():
-		return false, errors.New("the embedded etcd stopped by itself; its log says why")
-	}
+	return s.lifetime.serve(ctx, s.config(), nil)
 }

@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		serveAndWrite(dir)
 	}
+	if description := os.Getenv(memberEnv); description != "" {
+		serveMember(description)
+	}
 	os.Exit(m.Run())
 }
 
