@@ -17,6 +17,9 @@ const (
 	defragThresholdMegabytes = 256
 )
 
+// SoleMember is how the only member of an embedded etcd is called, and its peer URL.
+func SoleMember() (name, peerURL string) { return memberName, noPeer }
+
 // config is what all members have in common. It keeps etcd's defaults (snapshot
 // every 10,000 entries, five WAL files, 1.5 MiB a request) except where a comment
 // says why not.

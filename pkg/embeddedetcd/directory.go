@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ func claimDataDir(dir string) (*os.File, error) {
 	if err := os.Chmod(dir, privateMode); err != nil {
 		return nil, fmt.Errorf("making data directory private (give etcd a directory of its own below a mount point): %w", err)
 	}
-	lock, err := tryLock(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE)
+	lock, err := tryLock(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("locking data directory %q: %w", dir, err)
 	}
@@ -35,6 +36,25 @@ func claimDataDir(dir string) (*os.File, error) {
 	}
 	return lock, nil
 }
+
+// Claim keeps every member from using a data directory, made if need be, until it is
+// closed. It is for whoever changes the data of a member that does not run.
+func Claim(dir string) (io.Closer, error) {
+	lock, err := claimDataDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return lock, nil
+}
+
+// Volatile says whether a file of a data directory holds no data: locks and sockets.
+func Volatile(name string) bool { return name == lockName || name == clientSocket || name == httpSocket }
+
+const (
+	lockName     = "lock"
+	clientSocket = "etcd.sock"
+	httpSocket   = "http.sock"
+)
 
 // probeDatabase finds another etcd, one that knows nothing of our lock. Without
 // it bbolt would wait for that etcd's lock for ever.
@@ -80,8 +100,8 @@ type socketDir struct {
 	temporary bool
 }
 
-func (d socketDir) client() string { return filepath.Join(d.path, "etcd.sock") }
-func (d socketDir) http() string   { return filepath.Join(d.path, "http.sock") }
+func (d socketDir) client() string { return filepath.Join(d.path, clientSocket) }
+func (d socketDir) http() string   { return filepath.Join(d.path, httpSocket) }
 
 func (d socketDir) usable() bool {
 	return len(d.client()) <= maxSocketPath && plainPath.MatchString(d.path)

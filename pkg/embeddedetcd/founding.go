@@ -123,9 +123,9 @@ func silent(answers []answer) string {
 	return strings.Join(names, ",")
 }
 
-// hasData says whether a member has ever started on dir. Its log is what counts:
+// HasData says whether a member has ever started on a data directory. Its log is what counts:
 // etcd writes it last when it begins and first ever after.
-func hasData(dir string) bool {
+func HasData(dir string) bool {
 	return wal.Exist(filepath.Join(dir, "member", "wal"))
 }
 

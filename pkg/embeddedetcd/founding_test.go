@@ -96,7 +96,7 @@ func TestIncompleteDataAreSetAside(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, setAside(dir, time.Now()), "nothing there")
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "member", "snap"), 0o700))
-	require.False(t, hasData(dir))
+	require.False(t, HasData(dir))
 	require.NoError(t, setAside(dir, time.Now()))
 	assert.NoDirExists(t, filepath.Join(dir, "member"))
 	left, err := filepath.Glob(filepath.Join(dir, "member.incomplete-*", "snap"))

@@ -159,3 +159,13 @@ func (m *Member) promote(ctx context.Context, id uint64, answers []answer) error
 	_, err = client.MemberPromote(ctx, id)
 	return err
 }
+
+// OthersServe says whether every other member runs and has data: this one may stop then.
+func (m *Member) OthersServe(ctx context.Context) bool {
+	ask, err := m.newInquiry()
+	if err != nil {
+		return false
+	}
+	defer ask.close()
+	return !slices.ContainsFunc(ask.all(ctx), func(a answer) bool { return a.silent || a.empty })
+}

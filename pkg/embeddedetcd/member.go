@@ -129,7 +129,7 @@ func (m *Member) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !hasData(m.options.DataDir) {
+	if !HasData(m.options.DataDir) {
 		if config.InitialCluster, config.ClusterState, err = m.begin(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil

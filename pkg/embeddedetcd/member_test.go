@@ -292,7 +292,7 @@ func twoLostDisks(t *testing.T, tr *trio) {
 	tr.start(0)
 	require.Eventually(t, func() bool { return tr.health(0, "/livez") == nil }, deadline, 50*time.Millisecond)
 	require.Never(t, func() bool { stay(); return false }, 3*askInterval, askInterval/4)
-	assert.True(t, hasData(tr.options[0].DataDir), "what is left stays for the administrator")
+	assert.True(t, HasData(tr.options[0].DataDir), "what is left stays for the administrator")
 }
 
 func strangersAreRefused(t *testing.T, tr *trio) {

@@ -33,6 +33,7 @@ var rules = []rule{
 
 	// Domain-free: they could move to another project as they are.
 	{packages: []string{"pkg/storage/transaction", "pkg/storage/fence", "pkg/embeddedetcd"}},
+	{packages: []string{"pkg/embeddedetcd/snapshot"}, may: []string{"pkg/embeddedetcd"}},
 	{packages: []string{"pkg/authority", "pkg/warmindex", "pkg/controllers/worker"}, mustNot: []string{etcd}},
 	{packages: []string{"pkg/servingcert"}, may: []string{"pkg/authority"}, mustNot: []string{etcd}},
 	{packages: []string{"pkg/warmindex/feed.go"}, may: []string{apis}, mustNot: []string{etcd}},
@@ -75,7 +76,7 @@ var rules = []rule{
 			"pkg/controllers/...", "pkg/admission/...",
 		},
 	},
-	{packages: []string{"cmd/..."}, may: []string{"cmd/...", "pkg/apiserver", "pkg/authority", "pkg/servingcert", "pkg/embeddedetcd"}},
+	{packages: []string{"cmd/..."}, may: []string{"cmd/...", "pkg/apiserver", "pkg/authority", "pkg/servingcert", "pkg/embeddedetcd/..."}},
 
 	// Tools and suites stand outside: nothing above may import them.
 	{packages: []string{"hack/..."}, may: []string{"hack/...", "test/architecture", apis, "pkg/generated/..."}},
@@ -93,6 +94,7 @@ var banned = []struct {
 	{imported: "k8s.io/kubernetes", instead: "test tooling that needs it has its own module, hack/tools"},
 	{imported: "sigs.k8s.io/controller-runtime", instead: "queues are pkg/controllers/worker, clients and informers pkg/generated and client-go"},
 	{imported: "go.etcd.io/etcd/server/v3", folders: []string{"pkg/embeddedetcd", "test"}, tests: true, instead: "only pkg/embeddedetcd runs an etcd"},
+	{imported: "go.etcd.io/etcd/etcdutl/v3", folders: []string{"pkg/embeddedetcd", "test"}, tests: true, instead: "only pkg/embeddedetcd/snapshot saves and restores"},
 	{imported: "k8s.io/apiserver/pkg/storage/etcd3/testserver", folders: []string{"test"}, tests: true, instead: "it is for tests"},
 	{imported: "github.com/stretchr/testify", folders: []string{"test"}, tests: true, instead: "it is for tests"},
 }

@@ -9,9 +9,7 @@ import (
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
-	cliflag "k8s.io/component-base/cli/flag"
 	logsapi "k8s.io/component-base/logs/api/v1"
-	"k8s.io/component-base/term"
 	"k8s.io/component-base/version/verflag"
 
 	"agents.x-k8s.io/sandbox-apiserver/cmd/sandbox-apiserver/app/options"
@@ -24,7 +22,9 @@ func NewCommand(ctx context.Context) *cobra.Command {
 		Use:   "sandbox-apiserver",
 		Short: "Serve Sandboxes as an aggregated Kubernetes API",
 		Long: "sandbox-apiserver serves the API group sandbox.agents.x-k8s.io behind the aggregation layer of a cluster, " +
-			"keeps it in an etcd of its own, and runs the controllers that make the Pods of its Sandboxes.",
+			"keeps it in an etcd of its own, and runs the controllers that make the Pods of its Sandboxes.\n\n" +
+			"sandbox-apiserver etcd --help: one member of an etcd that several replicas share\n" +
+			"sandbox-apiserver snapshot --help: backup and restore",
 		SilenceUsage: true,
 		Args:         cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -34,11 +34,9 @@ func NewCommand(ctx context.Context) *cobra.Command {
 	}
 	sections := o.Flags()
 	verflag.AddFlags(sections.FlagSet("global"))
-	for _, section := range sections.FlagSets {
-		cmd.Flags().AddFlagSet(section)
-	}
-	width, _, _ := term.TerminalSize(cmd.OutOrStdout())
-	cliflag.SetUsageAndHelpFunc(cmd, sections, width)
+	withSections(cmd, sections)
+	cmd.AddCommand(newEtcdCommand(ctx))
+	cmd.AddCommand(newSnapshotCommand(ctx))
 	return cmd
 }
 

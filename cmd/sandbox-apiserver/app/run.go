@@ -15,7 +15,7 @@ import (
 // It returns early when either fails.
 func Run(ctx context.Context, o options.Completed) error {
 	if o.EmbeddedEtcd == nil {
-		return serve(ctx, o)
+		return withEtcdCertificates(ctx, o, func(ctx context.Context) error { return serve(ctx, o) })
 	}
 	reportEtcd()
 	return withEtcd(ctx, o.EmbeddedEtcd, func(ctx context.Context) error { return serve(ctx, o) })

@@ -4,7 +4,6 @@ package options
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apiserver"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/embeddedetcd"
@@ -45,12 +44,13 @@ func (o *Options) Complete() (Completed, error) {
 func (c *completed) completeEtcd() error {
 	etcd := c.Recommended.Etcd
 	if len(etcd.StorageConfig.Transport.ServerList) == 0 {
-		embedded, err := embeddedetcd.New(embeddedetcd.Options{DataDir: filepath.Join(c.DataDir, "etcd")})
+		embedded, err := embeddedetcd.New(embeddedetcd.Options{DataDir: EtcdDataDir(c.DataDir)})
 		if err != nil {
 			return err
 		}
 		c.EmbeddedEtcd = embedded
 		etcd.StorageConfig.Transport.ServerList = []string{embedded.Endpoint()}
 	}
+	c.completeEtcdCertificates()
 	return apiserver.UseStorageCodec(etcd)
 }

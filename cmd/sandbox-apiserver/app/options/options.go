@@ -45,6 +45,8 @@ type Options struct {
 
 	// DataDir holds the embedded etcd, used when no --etcd-servers are given.
 	DataDir string
+	// EtcdManageCertificates keeps a client's certificate for the external etcd.
+	EtcdManageCertificates bool
 	// ClusterDomain ends the DNS names of Services.
 	ClusterDomain string
 	// MaxPoolReplicas bounds spec.replicas of every pool.
@@ -102,6 +104,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 
 	o.Server.AddUniversalFlags(sections.FlagSet("server"))
 	o.Recommended.Etcd.AddFlags(sections.FlagSet("etcd"))
+	o.addEtcdCertificateFlag(sections.FlagSet("etcd"))
 	o.Recommended.SecureServing.AddFlags(sections.FlagSet("secure serving"))
 	o.Certificate.addFlags(sections.FlagSet("secure serving"))
 	o.Recommended.Authentication.AddFlags(sections.FlagSet("authentication"))

@@ -17,6 +17,7 @@ func (c Completed) Validate() []error {
 	if c.EmbeddedEtcd != nil && c.DataDir == "" {
 		errs = append(errs, fmt.Errorf("--data-dir is empty: give a directory for the embedded etcd, or --etcd-servers"))
 	}
+	errs = append(errs, c.validateEtcdCertificates()...)
 	if messages := validation.IsDNS1123Subdomain(c.ClusterDomain); len(messages) > 0 {
 		errs = append(errs, fmt.Errorf("--cluster-domain %q: %v", c.ClusterDomain, messages))
 	}
