@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -87,15 +89,28 @@ func newRestoreCommand() *cobra.Command {
 }
 
 func newStatusCommand() *cobra.Command {
+	var storedAs string
 	cmd := &cobra.Command{
 		Use:   "status FILE",
 		Short: "Check a snapshot and say what it holds",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			status, err := snapshot.Read(args[0])
-			return report(cmd.OutOrStdout(), "checked", status, err)
+			if err != nil || storedAs == "" {
+				return report(cmd.OutOrStdout(), "checked", status, err)
+			}
+			counts, err := snapshot.StoredAs(args[0], storedAs)
+			if err != nil {
+				return err
+			}
+			for _, as := range slices.Sorted(maps.Keys(counts)) {
+				fmt.Fprintf(cmd.OutOrStdout(), "%d %s\n", counts[as], as)
+			}
+			return nil
 		},
 	}
+	cmd.Flags().StringVar(&storedAs, "stored-as", "",
+		"Instead, count the values of the keys with this prefix by how they are stored: plain, or with which provider and key they are encrypted.")
 	ownHelp(cmd)
 	return cmd
 }

@@ -154,3 +154,23 @@ func TestInterruptedRestoreIsNoObstacle(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "other"), nil, 0o600))
 	assert.ErrorContains(t, makeRoom(dir), `"other"`)
 }
+
+func TestStoredAs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "backup.db")
+	source, client, stop := start(t, filepath.Join(t.TempDir(), "etcd"))
+	defer stop()
+	for _, kv := range [][2]string{
+		{"/r/a", "plain before"}, {"/r/a", "k8s:enc:secretbox:v1:key1:\x00:\x01"}, {"/r/b", "k8s:enc:secretbox:v1:key2:x"},
+		{"/r/c", "k8s:enc:broken"}, {"/r/gone", "plain"}, {"/other", "plain"},
+	} {
+		_, err := client.Put(t.Context(), kv[0], kv[1])
+		require.NoError(t, err)
+	}
+	_, err := client.Delete(t.Context(), "/r/gone")
+	require.NoError(t, err)
+	_, err = Save(t.Context(), source, file)
+	require.NoError(t, err)
+	counts, err := StoredAs(file, "/r/")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"k8s:enc:secretbox:v1:key1": 1, "k8s:enc:secretbox:v1:key2": 1, Plain: 1}, counts)
+}

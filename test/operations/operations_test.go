@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package operations
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/local"
+	"agents.x-k8s.io/sandbox-apiserver/test/harness"
+)
+
+var env *harness.Env
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "systemctl" {
+		os.Exit(systemctl())
+	}
+	// Nobody else uses the server: there is nothing to wait for when it stops.
+	options := harness.Options{ServerArgs: []string{"--shutdown-delay-duration=0s"}}
+	os.Exit(harness.Main(m, options, func(e *harness.Env) { env = e }))
+}
+
+// machine is where the commands of the pages run.
+type machine struct {
+	t         *testing.T
+	ns        *harness.Space
+	dir       string
+	variables []string
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	root, err := binaries.FindRoot(".")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	s := &services{ctx: t.Context(), env: env, arguments: filepath.Join(dir, "arguments"), members: map[string]*member{}}
+	require.NoError(t, os.WriteFile(s.arguments, nil, 0o600))
+	m := &machine{t: t, ns: env.Space(t), dir: dir}
+	m.variables = append(os.Environ(), m.addMembers(s, root.Bin("sandbox-apiserver"))...)
+	m.variables = append(m.variables,
+		"PATH="+tools(t, root.Join("bin"))+":"+os.Getenv("PATH"),
+		"KUBECONFIG="+env.Cluster.Kubeconfig(),
+		"DATA_DIR="+env.Cluster.Server.DataDir(),
+		"ARGUMENTS="+s.arguments,
+		"CERT_DIR="+filepath.Join(dir, "certificates"),
+		"CONFIG="+filepath.Join(dir, "encryption.yaml"),
+		systemctlEnv+"="+s.listen(t),
+	)
+	return m
+}
+
+// addMembers describes three members on loopback and returns the variables of the pages.
+func (m *machine) addMembers(s *services, program string) []string {
+	m.t.Helper()
+	ports := freePorts(m.t, 9)
+	var peers, clients []string
+	for i := range 3 {
+		peers = append(peers, fmt.Sprintf("sandbox-etcd-%d=https://127.0.0.1:%d", i, ports[3*i]))
+		clients = append(clients, fmt.Sprintf("https://127.0.0.1:%d", ports[3*i+1]))
+	}
+	cluster, data := strings.Join(peers, ","), filepath.Join(m.dir, "etcd")
+	for i := range 3 {
+		own := filepath.Join(data, fmt.Sprint(i))
+		require.NoError(m.t, os.MkdirAll(own, 0o700))
+		s.members[fmt.Sprintf("sandbox-etcd@%d", i)] = &member{log: own + ".log", command: []string{
+			program, "etcd", fmt.Sprintf("--name=sandbox-etcd-%d", i), "--data-dir=" + own, "--initial-cluster=" + cluster,
+			"--listen-address=127.0.0.1", fmt.Sprintf("--peer-port=%d", ports[3*i]), fmt.Sprintf("--client-port=%d", ports[3*i+1]),
+			fmt.Sprintf("--health-port=%d", ports[3*i+2]), "--certificate-dir=" + filepath.Join(own, "tls"),
+			"--kubeconfig=" + env.Cluster.Kubeconfig(),
+		}}
+	}
+	return []string{
+		"ETCD_CLUSTER=" + cluster, "ETCD_DATA=" + data, "ETCD_SERVERS=" + strings.Join(clients, ","),
+		fmt.Sprintf("ETCD_HEALTH=http://127.0.0.1:%d", ports[8]),
+	}
+}
+
+// run does what a section of a page says, with more variables, and returns what it printed.
+func (m *machine) run(name, section string, variables ...string) string {
+	m.t.Helper()
+	shell := exec.CommandContext(m.t.Context(), "bash", "-euo", "pipefail", "-c", readPage(m.t, name).scripts(m.t, section))
+	shell.Dir, shell.Env = m.dir, append(m.variables, variables...)
+	out, err := shell.CombinedOutput()
+	require.NoError(m.t, err, "%s, %s:\n%s", name, section, out)
+	m.t.Logf("%s, %s:\n%s", name, section, out)
+	return string(out)
+}
+
+func (m *machine) backup(name string) string { return "BACKUP=" + filepath.Join(m.dir, name) }
+
+// identities are the UIDs of what must survive everything, and of the Pods behind.
+func (m *machine) identities() map[string]types.UID {
+	m.t.Helper()
+	found := map[string]types.UID{}
+	add := func(kind string, o metav1.Object) { found[kind+"/"+o.GetName()] = o.GetUID() }
+	ctx, client := m.t.Context(), env.Client.SandboxV1beta1()
+	sandboxes, err := client.Sandboxes(m.ns.Name).List(ctx, metav1.ListOptions{})
+	require.NoError(m.t, err)
+	for i := range sandboxes.Items {
+		add("sandbox", &sandboxes.Items[i])
+		add("pod", m.ns.Pod(sandboxes.Items[i].Name))
+	}
+	claims, err := client.SandboxClaims(m.ns.Name).List(ctx, metav1.ListOptions{})
+	require.NoError(m.t, err)
+	for i := range claims.Items {
+		add("claim", &claims.Items[i])
+	}
+	pools, err := client.SandboxWarmPools(m.ns.Name).List(ctx, metav1.ListOptions{})
+	require.NoError(m.t, err)
+	for i := range pools.Items {
+		add("pool", &pools.Items[i])
+	}
+	templates, err := client.SandboxTemplates(m.ns.Name).List(ctx, metav1.ListOptions{})
+	require.NoError(m.t, err)
+	for i := range templates.Items {
+		add("template", &templates.Items[i])
+	}
+	return found
+}
+
+// TestOperations goes through the life of an installation, page by page.
+func TestOperations(t *testing.T) {
+	m := newMachine(t)
+	populate(m)
+	t.Run("embedded", func(t *testing.T) { restoreEmbedded(t, m) })
+	t.Run("encryption", func(t *testing.T) { encrypt(t, m) })
+	t.Run("to external", func(t *testing.T) { moveToExternal(t, m) })
+	t.Run("external", func(t *testing.T) { restoreExternal(t, m) })
+}
+
+func populate(m *machine) {
+	m.t.Helper()
+	m.ns.Create(harness.Sandbox("dev", harness.WithDisk("data")))
+	m.ns.WaitReady("dev")
+	const objects = `
+apiVersion: sandbox.agents.x-k8s.io/v1beta1
+kind: SandboxTemplate
+metadata: {name: python}
+spec: {podTemplate: {spec: {containers: [{name: main, image: python}]}}}
+---
+apiVersion: sandbox.agents.x-k8s.io/v1beta1
+kind: SandboxWarmPool
+metadata: {name: python}
+spec: {replicas: 1, sandboxTemplateRef: {name: python}}
+---
+apiVersion: sandbox.agents.x-k8s.io/v1beta1
+kind: SandboxClaim
+metadata: {name: mine}
+spec: {warmPoolRef: {name: python}}
+`
+	_, err := env.Cluster.Kubectl(m.t.Context(), objects, "apply", "-n", m.ns.Name, "-f", "-")
+	require.NoError(m.t, err)
+	m.ns.Eventually("the claim's Sandbox and that of the pool are there", func() error {
+		list, err := m.ns.Sandboxes().List(m.t.Context(), metav1.ListOptions{})
+		if err != nil || len(list.Items) != 3 {
+			return fmt.Errorf("%d Sandboxes: %w", len(list.Items), err)
+		}
+		for i := range list.Items {
+			if _, err := m.ns.Pods().Get(m.t.Context(), list.Items[i].Name, metav1.GetOptions{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func restoreEmbedded(t *testing.T, m *machine) {
+	before := m.identities()
+	m.run("backup-and-restore.md", "Save the embedded etcd", m.backup("embedded.db"))
+	m.ns.Create(harness.Sandbox("later"))
+	m.run("backup-and-restore.md", "Restore the embedded etcd", m.backup("embedded.db"))
+	assert.Equal(t, before, m.identities())
+	_, err := m.ns.Sandboxes().Get(t.Context(), "later", metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "%v", err)
+}
+
+func encrypt(t *testing.T, m *machine) {
+	const name = "encryption-at-rest.md"
+	before := m.identities()
+	m.run(name, "Turn it on")
+	assert.Regexp(t, `\d+ plain\n`, m.run(name, "Verify", m.backup("plain.db")))
+	m.run(name, "Rewrite every object")
+	assert.Regexp(t, `\n\d+ k8s:enc:secretbox:v1:key1\n$`, m.run(name, "Verify", m.backup("key1.db")))
+	m.run(name, "Rotate the key")
+	m.run(name, "Rewrite every object")
+	counted := m.run(name, "Verify", m.backup("key2.db"))
+	assert.Regexp(t, `\n\d+ k8s:enc:secretbox:v1:key2\n$`, counted)
+	for _, gone := range []string{"key1", "plain"} {
+		assert.NotRegexp(t, `\n\d+ .*`+gone+`\n`, counted)
+	}
+	m.run(name, "Remove the old key")
+	assert.Equal(t, before, m.identities())
+}
+
+func moveToExternal(t *testing.T, m *machine) {
+	letServerReadAuthority(t)
+	before := m.identities()
+	out := m.run("embedded-to-external.md", "Move", m.backup("move.db"))
+	assert.Contains(t, out, "sandbox.sandbox.agents.x-k8s.io/dev")
+	assert.Equal(t, before, m.identities())
+	m.ns.Create(harness.Sandbox("external"))
+	m.ns.WaitReady("external")
+}
+
+func restoreExternal(t *testing.T, m *machine) {
+	before := m.identities()
+	m.run("backup-and-restore.md", "Save an external etcd", m.backup("external.db"))
+	m.ns.Create(harness.Sandbox("even-later"))
+	m.run("backup-and-restore.md", "Restore an external etcd", m.backup("external.db"))
+	assert.Equal(t, before, m.identities())
+	_, err := m.ns.Sandboxes().Get(t.Context(), "even-later", metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "%v", err)
+}
+
+// letServerReadAuthority is what artifacts/ha grants beyond artifacts/base.
+func letServerReadAuthority(t *testing.T) {
+	t.Helper()
+	for _, args := range [][]string{
+		{"create", "role", "etcd-client", "-n", local.SystemNamespace, "--verb=get,list,watch,create,update", "--resource=secrets"},
+		{"create", "rolebinding", "etcd-client", "-n", local.SystemNamespace, "--role=etcd-client", "--serviceaccount=" + local.SystemNamespace + ":sandbox-apiserver"},
+	} {
+		_, err := env.Cluster.Kubectl(t.Context(), "", args...)
+		require.NoError(t, err)
+	}
+}
+
+func freePorts(t *testing.T, n int) []int {
+	t.Helper()
+	ports := make([]int, n)
+	for i := range ports {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer listener.Close()
+		address, ok := listener.Addr().(*net.TCPAddr)
+		require.True(t, ok)
+		ports[i] = address.Port
+	}
+	return ports
+}
+
