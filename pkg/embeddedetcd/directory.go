@@ -48,7 +48,9 @@ func Claim(dir string) (io.Closer, error) {
 }
 
 // Volatile says whether a file of a data directory holds no data: locks and sockets.
-func Volatile(name string) bool { return name == lockName || name == clientSocket || name == httpSocket }
+func Volatile(name string) bool {
+	return name == lockName || name == clientSocket || name == httpSocket
+}
 
 const (
 	lockName     = "lock"

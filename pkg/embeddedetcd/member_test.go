@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -167,14 +168,21 @@ func (tr *trio) memberIDs(c *clientv3.Client) map[string]uint64 {
 	return ids
 }
 
+// freePorts are below the range of outgoing connections, one of which could take the port
+// of a member that is away.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+	const first, last = 12000, 32000
+	var ports []int
+	for tries := 0; len(ports) < n; tries++ {
+		require.Less(t, tries, last-first, "no free ports")
+		port := first + rand.IntN(last-first)
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		defer listener.Close()
+		ports = append(ports, port)
 	}
 	return ports
 }

@@ -4,10 +4,12 @@ package operations
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,13 +26,33 @@ import (
 
 var env *harness.Env
 
+// directory is where the commands of the pages run, and units what they start and stop.
+// Both outlive the test: the server is stopped after it, and needs its etcd for that.
+var (
+	directory string
+	units     *services
+)
+
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "systemctl" {
 		os.Exit(systemctl())
 	}
+	var err error
+	if directory, err = os.MkdirTemp("", "operations-"); err != nil {
+		println("making a directory: " + err.Error())
+		os.Exit(1)
+	}
 	// Nobody else uses the server: there is nothing to wait for when it stops.
 	options := harness.Options{ServerArgs: []string{"--shutdown-delay-duration=0s"}}
-	os.Exit(harness.Main(m, options, func(e *harness.Env) { env = e }))
+	code := harness.Main(m, options, func(e *harness.Env) { env = e })
+	if err := units.end(); err != nil {
+		println("ending the members: " + err.Error())
+		code = 1
+	}
+	if code == 0 {
+		_ = os.RemoveAll(directory)
+	}
+	os.Exit(code)
 }
 
 // machine is where the commands of the pages run.
@@ -45,9 +67,10 @@ func newMachine(t *testing.T) *machine {
 	t.Helper()
 	root, err := binaries.FindRoot(".")
 	require.NoError(t, err)
-	dir := t.TempDir()
+	dir := directory
 	s := &services{ctx: t.Context(), env: env, arguments: filepath.Join(dir, "arguments"), members: map[string]*member{}}
 	require.NoError(t, os.WriteFile(s.arguments, nil, 0o600))
+	units = s
 	m := &machine{t: t, ns: env.Space(t), dir: dir}
 	m.variables = append(os.Environ(), m.addMembers(s, root.Bin("sandbox-apiserver"))...)
 	m.variables = append(m.variables,
@@ -73,7 +96,7 @@ func (m *machine) addMembers(s *services, program string) []string {
 	}
 	cluster, data := strings.Join(peers, ","), filepath.Join(m.dir, "etcd")
 	for i := range 3 {
-		own := filepath.Join(data, fmt.Sprint(i))
+		own := filepath.Join(data, strconv.Itoa(i))
 		require.NoError(m.t, os.MkdirAll(own, 0o700))
 		s.members[fmt.Sprintf("sandbox-etcd@%d", i)] = &member{log: own + ".log", command: []string{
 			program, "etcd", fmt.Sprintf("--name=sandbox-etcd-%d", i), "--data-dir=" + own, "--initial-cluster=" + cluster,
@@ -237,17 +260,21 @@ func letServerReadAuthority(t *testing.T) {
 	}
 }
 
+// freePorts are below the range of outgoing connections, one of which could take the port
+// of a member that is away.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
+	const first, last = 12000, 32000
+	var ports []int
+	for tries := 0; len(ports) < n; tries++ {
+		require.Less(t, tries, last-first, "no free ports")
+		port := first + rand.IntN(last-first)
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
 		defer listener.Close()
-		address, ok := listener.Addr().(*net.TCPAddr)
-		require.True(t, ok)
-		ports[i] = address.Port
+		ports = append(ports, port)
 	}
 	return ports
 }
-

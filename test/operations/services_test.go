@@ -4,6 +4,7 @@ package operations
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -67,12 +68,18 @@ func (s *services) listen(t *testing.T) string {
 		}
 	}))
 	t.Cleanup(server.Close)
-	t.Cleanup(func() {
-		for name, m := range s.members {
-			require.NoError(t, m.stop(), name)
-		}
-	})
 	return server.URL
+}
+
+func (s *services) end() error {
+	if s == nil {
+		return nil
+	}
+	var errs []error
+	for _, m := range s.members {
+		errs = append(errs, m.stop())
+	}
+	return errors.Join(errs...)
 }
 
 func (s *services) do(verb, unit string) error {
