@@ -32,7 +32,8 @@
 //
 // It never compacts: history belongs to the API server's compactor, which
 // knows which revisions its watches still need. It never repairs, restores or
-// removes data (package snapshot restores into empty directories); the database is defragmented at start when that frees much.
+// removes data (package snapshot restores into empty directories); the database is
+// defragmented at start when that frees much.
 //
 // No other package may import go.etcd.io/etcd/server, tests excepted.
 package embeddedetcd
