@@ -79,17 +79,22 @@ func TestPagesAreScripts(t *testing.T) {
 	require.NotEmpty(t, names)
 	for _, name := range names {
 		for section, blocks := range readPage(t, filepath.Base(name)) {
-			for _, b := range blocks {
-				if b.mark != tested && b.mark != inCluster {
-					continue
-				}
-				shell := exec.Command("bash", "-n")
-				shell.Stdin = strings.NewReader(b.script)
-				var complaints bytes.Buffer
-				shell.Stderr = &complaints
-				assert.NoError(t, shell.Run(), "%s, %s: %s", name, section, &complaints)
-				assert.Empty(t, complaints.String(), "%s, %s", name, section)
-			}
+			checkSyntax(t, name+", "+section, blocks)
 		}
+	}
+}
+
+func checkSyntax(t *testing.T, where string, blocks []block) {
+	t.Helper()
+	for _, b := range blocks {
+		if b.mark != tested && b.mark != inCluster {
+			continue
+		}
+		shell := exec.Command("bash", "-n")
+		shell.Stdin = strings.NewReader(b.script)
+		var complaints bytes.Buffer
+		shell.Stderr = &complaints
+		assert.NoError(t, shell.Run(), "%s: %s", where, &complaints)
+		assert.Empty(t, complaints.String(), where)
 	}
 }
