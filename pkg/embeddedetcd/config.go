@@ -20,10 +20,10 @@ const (
 // SoleMember is how the only member of an embedded etcd is called, and its peer URL.
 func SoleMember() (name, peerURL string) { return memberName, noPeer }
 
-// config is what all members have in common. It keeps etcd's defaults (snapshot
+// commonConfig is what all members have in common. It keeps etcd's defaults (snapshot
 // every 10,000 entries, five WAL files, 1.5 MiB a request) except where a comment
 // says why not.
-func (l *lifetime) config(name, dir string, quotaBytes int64) *embed.Config {
+func (l *lifetime) commonConfig(name, dir string, quotaBytes int64) *embed.Config {
 	c := embed.NewConfig()
 	c.Name, c.Dir = name, dir
 	c.QuotaBackendBytes = quotaBytes
@@ -37,7 +37,7 @@ func (l *lifetime) config(name, dir string, quotaBytes int64) *embed.Config {
 
 // config is that of a member without peers and without a TCP port.
 func (s *Server) config() *embed.Config {
-	c := s.lifetime.config(memberName, s.options.DataDir, s.options.QuotaBytes)
+	c := s.commonConfig(memberName, s.options.DataDir, s.options.QuotaBytes)
 
 	c.ListenPeerUrls = nil
 	c.AdvertisePeerUrls = []url.URL{{Scheme: "unix", Host: memberName}}

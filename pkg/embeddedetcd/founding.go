@@ -77,7 +77,7 @@ func (m *Member) begin(ctx context.Context) (initialCluster, state string, err e
 	if err := setAside(m.options.DataDir, time.Now()); err != nil {
 		return "", "", err
 	}
-	waiting, err := m.startWaiting()
+	waiting, err := m.startWaiting(ctx)
 	if err != nil {
 		return "", "", err
 	}

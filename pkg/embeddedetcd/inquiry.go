@@ -106,7 +106,7 @@ type waiting struct {
 	done    sync.WaitGroup
 }
 
-func (m *Member) startWaiting() (*waiting, error) {
+func (m *Member) startWaiting(ctx context.Context) (*waiting, error) {
 	certificates := m.options.Certificates.peer()
 	config, err := certificates.ServerConfig()
 	if err != nil {
@@ -114,10 +114,10 @@ func (m *Member) startWaiting() (*waiting, error) {
 	}
 	w := &waiting{}
 	peers := &http.Server{Handler: http.HandlerFunc(answerEmpty), TLSConfig: config, ReadHeaderTimeout: askTimeout}
-	err = w.serve(m.options.Listen.hostPort(m.options.Listen.Peer), peers, func(l net.Listener) error { return peers.ServeTLS(l, "", "") })
+	err = w.serve(ctx, m.options.Listen.hostPort(m.options.Listen.Peer), peers, func(l net.Listener) error { return peers.ServeTLS(l, "", "") })
 	if err == nil {
 		health := &http.Server{Handler: http.HandlerFunc(answerHealth), ReadHeaderTimeout: askTimeout}
-		err = w.serve(m.options.Listen.hostPort(m.options.Listen.Health), health, health.Serve)
+		err = w.serve(ctx, m.options.Listen.hostPort(m.options.Listen.Health), health, health.Serve)
 	}
 	if err != nil {
 		w.stop()
@@ -126,8 +126,9 @@ func (m *Member) startWaiting() (*waiting, error) {
 	return w, nil
 }
 
-func (w *waiting) serve(address string, server *http.Server, serve func(net.Listener) error) error {
-	listener, err := net.Listen("tcp", address)
+func (w *waiting) serve(ctx context.Context, address string, server *http.Server, serve func(net.Listener) error) error {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listening while the etcd member waits: %w", err)
 	}

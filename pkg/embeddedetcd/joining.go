@@ -30,7 +30,7 @@ func (m *Member) joinCluster(ctx context.Context, answers []answer) (string, err
 	if err != nil {
 		return "", err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, membershipTimeout)
 	defer cancel()
 	list, err := client.MemberList(ctx)
@@ -153,7 +153,7 @@ func (m *Member) promote(ctx context.Context, id uint64, answers []answer) error
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, membershipTimeout)
 	defer cancel()
 	_, err = client.MemberPromote(ctx, id)

@@ -138,12 +138,12 @@ func (m *Member) Run(ctx context.Context) error {
 		}
 	}
 	klog.InfoS("Starting etcd", "member", m.options.Name, "cluster", config.InitialCluster, "state", config.ClusterState)
-	return m.lifetime.serve(ctx, config, m.accompany)
+	return m.serve(ctx, config, m.accompany)
 }
 
 func (m *Member) config() (*embed.Config, error) {
 	o := m.options
-	c := m.lifetime.config(o.Name, o.DataDir, o.QuotaBytes)
+	c := m.commonConfig(o.Name, o.DataDir, o.QuotaBytes)
 	c.InitialCluster, c.InitialClusterToken = o.Peers, o.Token
 	c.AdvertisePeerUrls = m.peers[o.Name]
 	c.ListenPeerUrls = []url.URL{o.Listen.url("https", o.Listen.Peer)}

@@ -206,6 +206,7 @@ func TestThreeMembers(t *testing.T) {
 }
 
 func killLeader(t *testing.T, tr *trio, c *clientv3.Client) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	var writer sync.WaitGroup
 	var acknowledged []string
@@ -259,6 +260,7 @@ func put(t *testing.T, c *clientv3.Client, key, value string) {
 }
 
 func lostDisk(t *testing.T, tr *trio, c *clientv3.Client) {
+	t.Helper()
 	before := tr.memberIDs(c)
 	tr.kill(1)
 	require.NoError(t, os.RemoveAll(tr.options[1].DataDir))
@@ -280,6 +282,7 @@ func lostDisk(t *testing.T, tr *trio, c *clientv3.Client) {
 // twoLostDisks leaves one member with the data. The empty ones could elect each other
 // and begin anew; they must not.
 func twoLostDisks(t *testing.T, tr *trio) {
+	t.Helper()
 	for i := range 3 {
 		tr.kill(i)
 	}
@@ -304,6 +307,7 @@ func twoLostDisks(t *testing.T, tr *trio) {
 }
 
 func strangersAreRefused(t *testing.T, tr *trio) {
+	t.Helper()
 	other := newTestAuthority(t)
 	listen := tr.options[0].Listen
 	client, stranger := tr.authority.issue(t, "a-client"), other.issue(t, peerName)

@@ -85,5 +85,5 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer s.sockets.remove()
 
-	return s.lifetime.serve(ctx, s.config(), nil)
+	return s.serve(ctx, s.config(), nil)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,7 +116,7 @@ func (m *machine) addMembers(s *services, program string) []string {
 func (m *machine) run(name, section string, variables ...string) string {
 	m.t.Helper()
 	shell := exec.CommandContext(m.t.Context(), "bash", "-euo", "pipefail", "-c", readPage(m.t, name).scripts(m.t, section))
-	shell.Dir, shell.Env = m.dir, append(m.variables, variables...)
+	shell.Dir, shell.Env = m.dir, slices.Concat(m.variables, variables)
 	out, err := shell.CombinedOutput()
 	require.NoError(m.t, err, "%s, %s:\n%s", name, section, out)
 	m.t.Logf("%s, %s:\n%s", name, section, out)
@@ -201,6 +202,7 @@ spec: {warmPoolRef: {name: python}}
 }
 
 func restoreEmbedded(t *testing.T, m *machine) {
+	t.Helper()
 	before := m.identities()
 	m.run("backup-and-restore.md", "Save the embedded etcd", m.backup("embedded.db"))
 	m.ns.Create(harness.Sandbox("later"))
@@ -211,6 +213,7 @@ func restoreEmbedded(t *testing.T, m *machine) {
 }
 
 func encrypt(t *testing.T, m *machine) {
+	t.Helper()
 	const name = "encryption-at-rest.md"
 	before := m.identities()
 	m.run(name, "Turn it on")
@@ -229,6 +232,7 @@ func encrypt(t *testing.T, m *machine) {
 }
 
 func moveToExternal(t *testing.T, m *machine) {
+	t.Helper()
 	letServerReadAuthority(t)
 	before := m.identities()
 	out := m.run("embedded-to-external.md", "Move", m.backup("move.db"))
@@ -239,6 +243,7 @@ func moveToExternal(t *testing.T, m *machine) {
 }
 
 func restoreExternal(t *testing.T, m *machine) {
+	t.Helper()
 	before := m.identities()
 	m.run("backup-and-restore.md", "Save an external etcd", m.backup("external.db"))
 	m.ns.Create(harness.Sandbox("even-later"))

@@ -30,7 +30,7 @@ func StoredAs(path, prefix string) (map[string]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the snapshot %s: %w", path, err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	latest := map[string]string{}
 	err = db.View(func(tx *bolt.Tx) error {
 		return tx.Bucket(schema.Key.Name()).ForEach(func(revision, raw []byte) error {

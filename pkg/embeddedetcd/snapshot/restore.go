@@ -41,7 +41,7 @@ func Restore(in io.Reader, target Target) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	if err := makeRoom(target.DataDir); err != nil {
 		return Status{}, err
 	}
@@ -49,7 +49,8 @@ func Restore(in io.Reader, target Target) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("restoring a snapshot: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	// What is left of it is removed by the next restore.
+	defer func() { _ = os.RemoveAll(dir) }()
 	return restore(in, target, dir)
 }
 

@@ -37,7 +37,7 @@ func Save(ctx context.Context, source Source, path string) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("saving a snapshot: %w", err)
 	}
-	defer os.Remove(partial.Name())
+	defer func() { _ = os.Remove(partial.Name()) }()
 	err = errors.Join(Stream(ctx, source, partial), partial.Sync(), partial.Close())
 	if err != nil {
 		return Status{}, err
@@ -63,7 +63,7 @@ func Stream(ctx context.Context, source Source, out io.Writer) error {
 			errs = append(errs, fmt.Errorf("saving a snapshot of %s: %w", endpoint, err))
 			continue
 		}
-		defer client.Close()
+		defer func() { _ = client.Close() }()
 		return copySnapshot(ctx, client, out)
 	}
 	if len(errs) == 0 {
