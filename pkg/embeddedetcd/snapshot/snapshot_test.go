@@ -81,7 +81,7 @@ func TestRoundTrip(t *testing.T) {
 	got, err := client.Get(t.Context(), "/a")
 	require.NoError(t, err)
 	assert.Equal(t, "old", string(got.Kvs[0].Value))
-	assert.Greater(t, got.Header.Revision, later.Header.Revision+revisionBump/2, "clients never see a revision twice")
+	require.Greater(t, got.Header.Revision, later.Header.Revision+revisionBump/2, "clients never see a revision twice")
 	_, err = client.Get(t.Context(), "/a", clientv3.WithRev(later.Header.Revision))
 	assert.ErrorIs(t, err, rpctypes.ErrCompacted)
 	for r := range client.Watch(t.Context(), "/", clientv3.WithPrefix(), clientv3.WithRev(later.Header.Revision)) {
