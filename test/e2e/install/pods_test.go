@@ -61,7 +61,9 @@ func newPods(t *testing.T, r rendered) *pods {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p.port = listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // of a TCP listener
-	go func() { _ = local.Balance(t.Context(), listener, servers, local.NewReadiness()) }()
+	endpoints := local.NewEndpoints(servers)
+	go endpoints.Run(t.Context())
+	go func() { _ = local.Balance(t.Context(), listener, endpoints.Ready) }()
 	return p
 }
 
