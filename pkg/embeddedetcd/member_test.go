@@ -213,7 +213,7 @@ func killLeader(t *testing.T, tr *trio, c *clientv3.Client) {
 	writer.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			key := fmt.Sprintf("/written/%d", i)
-			one, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			one, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 			if _, err := c.Put(one, key, "v"); err == nil {
 				acknowledged = append(acknowledged, key)
 			}
