@@ -11,7 +11,7 @@ E2E         := ./test/e2e/... ./test/operations/...
 # More arguments for `go test`: make test-unit ARGS='-run TestArchitecture -v'
 ARGS ?=
 
-.PHONY: help run stop status build test test-unit test-integration test-e2e stress binaries generate verify lint fmt largest clean static
+.PHONY: help run stop status build test test-unit test-integration test-e2e stress bench bench-compare binaries generate verify lint fmt clean static
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,7 @@ test: binaries test-unit test-integration test-e2e ## Run every test, with the r
 
 test-unit: ## Run the tests that need no cluster: units, and registries and storage on a real etcd
 	go test -race -short -timeout 10m $(ARGS) $(UNIT)
+	go -C test/benchmark test -timeout 10m $(ARGS) ./...
 
 test-integration: binaries ## Run the tests that start clusters of their own, one at a time
 	go test -race -count 1 -p 1 -timeout 15m $(ARGS) $(INTEGRATION)
@@ -44,6 +45,14 @@ test-e2e: binaries ## Run users' stories against the real control plane and the 
 
 stress: binaries ## Claim 5,000 times from three replicas that are killed all the while
 	go test -race -count 1 -timeout 40m -v ./test/e2e/violence -args -violence.claims=5000
+
+# SCENARIO names some, ARGS='--profile' adds profiles; the report is _output/benchmark/report.md.
+bench: binaries ## Measure claims and all else, each figure beside its floor (SCENARIO=claim,burst for some)
+	go -C test/benchmark build -o ../../bin/benchmark .
+	@bin/benchmark run --scenario=$(SCENARIO) $(ARGS)
+
+bench-compare: ## Set two reports side by side: make bench-compare OLD=report.json NEW=report.json
+	@go -C test/benchmark run . compare $(abspath $(OLD)) $(abspath $(NEW))
 
 # Before the tests, or compiling would eat their time limits.
 binaries: build ## Compile what a local cluster consists of into bin/: etcd, Kubernetes, kwok
@@ -60,9 +69,6 @@ lint: ## Run golangci-lint alone
 
 fmt: ## Format every Go file
 	gofmt -w cmd hack pkg test
-
-largest: ## Print the largest files and functions
-	@go run ./hack/largest
 
 clean: stop ## Remove what was built, tested and generated for this checkout, not Go's own caches
 	rm -rf bin .cluster _output

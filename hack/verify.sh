@@ -27,12 +27,16 @@ format() {
   [[ -z $unformatted ]] || { echo "$unformatted"; return 1; }
 }
 
-vet() { go vet ./...; }
+vet() {
+  go vet ./...
+  go -C test/benchmark vet ./...
+}
 
 lint() {
   mkdir -p bin
   go -C hack/tools/lint build -o "$root/bin/golangci-lint" github.com/golangci/golangci-lint/v2/cmd/golangci-lint
   bin/golangci-lint run ./...
+  (cd test/benchmark && "$root/bin/golangci-lint" run --config "$root/.golangci.yml" ./...)
 }
 
 tidy() {

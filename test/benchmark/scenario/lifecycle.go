@@ -155,4 +155,3 @@ func (s *steps) coldClaim(ctx context.Context) func(int) error {
 		})
 	}
 }
-
