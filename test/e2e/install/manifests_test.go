@@ -85,21 +85,11 @@ func TestFlagsAreKnown(t *testing.T) {
 	})
 }
 
-// needEtcd skips what a binary without the command etcd cannot run.
-func needEtcd(t *testing.T, args []string) {
-	t.Helper()
-	wants := slices.ContainsFunc(args, func(arg string) bool { return arg == "etcd" || arg == "--etcd-manage-certificates" })
-	if found, _, err := app.NewCommand(t.Context()).Find([]string{"etcd"}); wants && (err != nil || found.Name() != "etcd") {
-		t.Skip("SKIPPED: the binary has no command etcd: artifacts/ha cannot run")
-	}
-}
-
 // parse returns the flags that the container is started with.
 func parse(t *testing.T, w workload) (*pflag.FlagSet, error) {
 	t.Helper()
 	root := app.NewCommand(t.Context())
 	root.SetOut(io.Discard)
-	needEtcd(t, w.container().Args)
 	command, args, err := root.Find(w.container().Args)
 	if err != nil {
 		return nil, err
