@@ -154,17 +154,26 @@ func (tr *trio) leader(c *clientv3.Client) int {
 	return -1
 }
 
+// memberIDs waits until every member has a vote: the one that is asked may hear of a
+// promotion a moment later.
 func (tr *trio) memberIDs(c *clientv3.Client) map[string]uint64 {
 	tr.t.Helper()
-	ctx, cancel := context.WithTimeout(tr.t.Context(), deadline)
-	defer cancel()
-	list, err := c.MemberList(ctx)
-	require.NoError(tr.t, err)
 	ids := map[string]uint64{}
-	for _, m := range list.Members {
-		require.False(tr.t, m.IsLearner, "%s has no vote", m.Name)
-		ids[m.Name] = m.ID
-	}
+	require.Eventually(tr.t, func() bool {
+		ctx, cancel := context.WithTimeout(tr.t.Context(), 2*time.Second)
+		defer cancel()
+		list, err := c.MemberList(ctx)
+		if err != nil {
+			return false
+		}
+		clear(ids)
+		for _, m := range list.Members {
+			if !m.IsLearner {
+				ids[m.Name] = m.ID
+			}
+		}
+		return len(ids) == len(list.Members)
+	}, deadline, 50*time.Millisecond, "every member has a vote")
 	return ids
 }
 
