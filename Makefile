@@ -16,8 +16,8 @@ ARGS ?=
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: ## Start a local cluster with the server and the examples (the first time compiles Kubernetes)
-	@go run ./hack/cluster up
+run: ## Start a local cluster with the server and the examples; NODE=real runs their containers (needs root)
+	@go run ./hack/cluster up $(if $(NODE),--node=$(NODE))
 
 stop: ## End what `make run` started, and remove its data
 	@go run ./hack/cluster down

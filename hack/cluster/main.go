@@ -17,6 +17,12 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/local"
 )
 
+// What --node may be.
+const (
+	realNode       = "real"
+	simulatedNodes = "simulated"
+)
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := command().ExecuteContext(ctx)
@@ -59,7 +65,7 @@ func buildCommand() *cobra.Command {
 }
 
 func upCommand(dir *string) *cobra.Command {
-	nodes := local.DefaultNodes
+	nodes, kind := local.DefaultNodes, simulatedNodes
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start the cluster, or complete the one that is there, and apply artifacts/examples",
@@ -70,10 +76,18 @@ func upCommand(dir *string) *cobra.Command {
 				return err
 			}
 			options := upOptions{root: root, dir: orDefault(*dir, root), nodes: nodes, progress: cmd.ErrOrStderr(), out: cmd.OutOrStdout()}
+			switch kind {
+			case realNode:
+				options.realNode, options.nodes = true, 0
+			case simulatedNodes:
+			default:
+				return fmt.Errorf("--node=%s: must be %s or %s", kind, realNode, simulatedNodes)
+			}
 			return up(cmd.Context(), options)
 		},
 	}
 	cmd.Flags().IntVar(&nodes, "nodes", nodes, "simulated nodes; each takes 110 Pods")
+	cmd.Flags().StringVar(&kind, "node", kind, "real: containers on a real node of this machine, which needs root; simulated: neither")
 	return cmd
 }
 

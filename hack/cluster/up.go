@@ -20,7 +20,8 @@ const (
 type upOptions struct {
 	root     binaries.Root
 	dir      string
-	nodes    int
+	nodes    int       // simulated
+	realNode bool      // instead
 	progress io.Writer // what is being done
 	out      io.Writer // the result
 }
@@ -30,6 +31,7 @@ func up(ctx context.Context, o upOptions) error {
 		Root:     o.root,
 		Dir:      o.dir,
 		Nodes:    o.nodes,
+		RealNode: o.realNode,
 		Detached: true,
 		Log:      o.progress,
 	})

@@ -33,13 +33,25 @@ func Ensure(ctx context.Context, root Root, out io.Writer, also ...string) error
 	}
 	defer unlock()
 
-	want, err := wantedStamps(ctx, root)
+	want, err := ensureTools(ctx, root, out, tools())
 	if err != nil {
 		return err
 	}
-	todo, err := missing(root, tools(), want)
-	if err != nil {
+	if err := ensureStages(ctx, root, want[Kwok]); err != nil {
 		return err
+	}
+	return buildCheckout(ctx, root, out, also)
+}
+
+// ensureTools builds those that are missing, and returns the stamps that all have now.
+func ensureTools(ctx context.Context, root Root, out io.Writer, all []binary) (map[string]string, error) {
+	want, err := wantedStamps(ctx, root, all)
+	if err != nil {
+		return nil, err
+	}
+	todo, err := missing(root, all, want)
+	if err != nil {
+		return nil, err
 	}
 	if slices.ContainsFunc(todo, func(b binary) bool { return b.name == KubeAPIServer }) {
 		fmt.Fprintf(out, "compiling Kubernetes %s: about ten minutes the first time, seconds ever after\n", KubernetesVersion)
@@ -48,26 +60,23 @@ func Ensure(ctx context.Context, root Root, out io.Writer, also ...string) error
 	for i, b := range todo {
 		w := work{binary: b, progress: &progress{name: b.name, number: i + 1, of: len(todo), begin: begin}, reporter: reporter{out: out}}
 		if err := buildStamped(ctx, root, w, want[b.name]); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if err := ensureStages(ctx, root, want[Kwok]); err != nil {
-		return err
-	}
-	return buildCheckout(ctx, root, out, also)
+	return want, nil
 }
 
-func wantedStamps(ctx context.Context, root Root) (map[string]string, error) {
+func wantedStamps(ctx context.Context, root Root, all []binary) (map[string]string, error) {
 	version, err := goCommand(ctx, root, toolsModule, "env", "GOVERSION", "GOOS", "GOARCH").Output()
 	if err != nil {
 		return nil, fmt.Errorf("asking go for its version: %w", explain(err))
 	}
-	modules, err := modulesDigest(root)
-	if err != nil {
-		return nil, err
-	}
 	want := map[string]string{}
-	for _, b := range tools() {
+	for _, b := range all {
+		modules, err := modulesDigest(root, b.module)
+		if err != nil {
+			return nil, err
+		}
 		want[b.name] = stamp(b, string(version), modules)
 	}
 	return want, nil
@@ -96,11 +105,11 @@ func buildStamped(ctx context.Context, root Root, w work, want string) error {
 
 // buildCheckout leaves it to the build cache to find out what is up to date.
 func buildCheckout(ctx context.Context, root Root, out io.Writer, names []string) error {
-	packages := map[string]string{SandboxAPIServer: "./cmd/sandbox-apiserver", ClusterProgram: "./hack/cluster"}
+	programs := checkoutPrograms()
 	begin := time.Now()
 	for i, name := range names {
 		w := work{
-			binary:   checkoutProgram(name, packages[name]),
+			binary:   programs[name],
 			progress: &progress{name: name, number: i + 1, of: len(names), begin: begin},
 			reporter: reporter{out: out, quiet: time.Second},
 		}
@@ -141,7 +150,7 @@ func goCommand(ctx context.Context, root Root, module string, args ...string) *e
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root.Join(module)
 	cmd.Env = append(os.Environ(), "GOWORK=off")
-	if module == toolsModule {
+	if strings.HasPrefix(module, toolsModule) {
 		cmd.Env = append(cmd.Env, "CGO_ENABLED=0")
 	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }

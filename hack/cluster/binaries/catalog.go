@@ -50,8 +50,21 @@ func tools() []binary {
 	}
 }
 
-func checkoutProgram(name, pkg string) binary {
-	return binary{name: name, pkg: pkg, module: "."}
+// checkoutPrograms are those of the checkout itself, by name.
+func checkoutPrograms() map[string]binary {
+	// They run in containers, where there are no libraries.
+	static := []string{"-trimpath", "-ldflags", stripped, "-tags", "netgo,osusergo"}
+	programs := map[string]binary{}
+	for _, b := range []binary{
+		{name: SandboxAPIServer, pkg: "./cmd/sandbox-apiserver"},
+		{name: ClusterProgram, pkg: "./hack/cluster"},
+		{name: NodeAgent, pkg: "./hack/cluster/node/agent", flags: static},
+		{name: NodePause, pkg: "./hack/cluster/node/pause", flags: static},
+	} {
+		b.module = "."
+		programs[b.name] = b
+	}
+	return programs
 }
 
 const stripped = "-s -w"

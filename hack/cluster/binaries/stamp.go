@@ -19,13 +19,13 @@ func stamp(b binary, goVersion string, modules [sha256.Size]byte) string {
 
 func stampFile(root Root, b binary) string { return root.Bin("." + b.name + ".stamp") }
 
-// modulesDigest covers every version hack/tools selects.
-func modulesDigest(root Root) ([sha256.Size]byte, error) {
+// modulesDigest covers every version that a module selects.
+func modulesDigest(root Root, module string) ([sha256.Size]byte, error) {
 	var all []byte
 	for _, name := range []string{"go.mod", "go.sum"} {
-		content, err := os.ReadFile(root.Join(toolsModule, name))
+		content, err := os.ReadFile(root.Join(module, name))
 		if err != nil {
-			return [sha256.Size]byte{}, fmt.Errorf("reading what %s pins: %w", toolsModule, err)
+			return [sha256.Size]byte{}, fmt.Errorf("reading what %s pins: %w", module, err)
 		}
 		all = append(all, content...)
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/node"
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/process"
 )
 
@@ -28,6 +29,8 @@ var ErrNoCluster = errors.New("no cluster here")
 type Cluster struct {
 	// Server is sandbox-apiserver, the first one of Replicas; nil in a cluster without one.
 	Server *Server
+	// Node is the real one; nil where nodes are simulated.
+	Node *node.Node
 
 	servers []*Server
 	members []*EtcdMember
@@ -66,6 +69,9 @@ func Open(dir string) (*Cluster, error) {
 	}
 	c := newCluster(paths, root, state)
 	c.addServers("", nil)
+	if err := c.openNode(); err != nil {
+		return nil, err
+	}
 	if state.Complete {
 		return c, c.loadAdmin()
 	}
@@ -120,6 +126,9 @@ func (c *Cluster) LogPaths() map[string]string {
 	for _, member := range c.members {
 		logs[member.name] = c.paths.log(member.name)
 	}
+	if c.Node != nil {
+		maps.Copy(logs, c.Node.LogPaths())
+	}
 	if c.state.Shared != nil {
 		logs[balancer] = c.paths.log(balancer)
 	}
@@ -162,7 +171,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 			server.Server = nil
 		}
 	}
-	errs := []error{process.End(ctx, serverGrace, servers...), c.endShared(ctx), c.plane.end(ctx)}
+	errs := []error{process.End(ctx, serverGrace, servers...), c.endShared(ctx), c.endNode(ctx), c.plane.end(ctx)}
 	c.state.Complete = false
 	errs = append(errs, c.writeState(), c.releaseGuard())
 	return errors.Join(errs...)

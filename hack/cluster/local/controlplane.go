@@ -44,8 +44,8 @@ func (p controlPlane) running() map[string]process.Record {
 }
 
 // create makes and starts a cluster in an empty directory.
-func (p controlPlane) create(ctx context.Context, ports []int) error {
-	config, err := kwokConfig(p.root, p.paths, ports)
+func (p controlPlane) create(ctx context.Context, s *state) error {
+	config, err := kwokConfig(p.root, p.paths, s)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (p controlPlane) create(ctx context.Context, ports []int) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(p.paths.volumeStages(), volumeStages, 0o644); err != nil {
+	if err := os.WriteFile(p.paths.volumeStages(), stagesOfVolumes(p.paths), 0o644); err != nil {
 		return fmt.Errorf("writing the stages of volumes: %w", err)
 	}
 	args := []string{"create", "cluster", "--config", p.paths.kwokctlConfig(), "--kubeconfig", p.paths.kubeconfig()}

@@ -28,6 +28,9 @@
 // deleted; claims of the default StorageClass get a volume. A claim of another class
 // stays Pending.
 //
+// With Options.RealNode containers are real too: package node runs a kubelet, and kwok only
+// provides volumes.
+//
 // Promises: everything is below Options.Dir, listens on loopback only, on ports chosen
 // free; clusters in different directories run side by side. A process is only ever
 // signalled when it is provably one of the cluster's own. Unless Detached, a cluster does not

@@ -33,7 +33,8 @@ const kwokPorts = 6
 // the flags by which an aggregated server recognizes kube-apiserver (kwokctl sets only
 // the other half, the proxy's client certificate), and higher client limits, so that
 // the control plane does not pace the tests.
-func kwokConfig(root binaries.Root, paths layout, ports []int) ([]byte, error) {
+func kwokConfig(root binaries.Root, paths layout, s *state) ([]byte, error) {
+	ports := s.PlanePorts
 	config := map[string]any{
 		"apiVersion": "config.kwok.x-k8s.io/v1alpha1",
 		"kind":       "KwokctlConfiguration",
@@ -76,11 +77,34 @@ func kwokConfig(root binaries.Root, paths layout, ports []int) ([]byte, error) {
 			extraArgs(componentScheduler, clientLimits(500)),
 		},
 	}
+	if s.RealNode {
+		addRealNode(config, paths)
+	}
 	out, err := yaml.Marshal(config)
 	if err != nil {
 		return nil, fmt.Errorf("encoding kwokctl's configuration: %w", err)
 	}
 	return out, nil
+}
+
+// addRealNode lets kwok keep to its own nodes, kube-controller-manager sign certificates of
+// kubelets, and kube-apiserver reach them for logs and exec.
+func addRealNode(config map[string]any, paths layout) {
+	patches := config["componentsPatches"].([]map[string]any)
+	config["componentsPatches"] = append(patches,
+		extraArgs(componentAPIServer, [][2]string{
+			{"kubelet-client-certificate", paths.pki("admin.crt")},
+			{"kubelet-client-key", paths.pki("admin.key")},
+			{"kubelet-preferred-address-types", "InternalIP"},
+		}),
+		extraArgs(componentControllerManager, [][2]string{
+			{"cluster-signing-cert-file", paths.clusterCA()},
+			{"cluster-signing-key-file", paths.pki("ca.key")},
+		}),
+		extraArgs(componentKwok, [][2]string{
+			{"manage-all-nodes", "false"},
+			{"manage-nodes-with-annotation-selector", "kwok.x-k8s.io/node=fake"},
+		}))
 }
 
 func clientLimits(qps int) [][2]string {

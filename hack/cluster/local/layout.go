@@ -25,9 +25,14 @@ func (l layout) kubeconfig() string { return filepath.Join(l.dir, "kubeconfig") 
 // What kwokctl keeps: its working directory, and the one of the cluster in it.
 func (l layout) kwokctlConfig() string { return filepath.Join(l.dir, "kwokctl.yaml") }
 func (l layout) volumeStages() string  { return filepath.Join(l.dir, "volume-stages.yaml") }
+func (l layout) disks() string         { return filepath.Join(l.dir, "disks") }
+func (l layout) node() string          { return filepath.Join(l.dir, "node") }
 func (l layout) kwok() string          { return filepath.Join(l.dir, "kwok") }
 func (l layout) kwokCluster() string   { return filepath.Join(l.kwok(), "clusters", kwokCluster) }
-func (l layout) clusterCA() string     { return filepath.Join(l.kwokCluster(), "pki", "ca.crt") }
+func (l layout) clusterCA() string     { return l.pki("ca.crt") }
+func (l layout) pki(name string) string {
+	return filepath.Join(l.kwokCluster(), "pki", name)
+}
 func (l layout) pidFile(component string) string {
 	return filepath.Join(l.kwokCluster(), "pids", component+".pid")
 }

@@ -46,7 +46,7 @@ func TestOptionsComplete(t *testing.T) {
 }
 
 func TestKwokConfig(t *testing.T) {
-	raw, err := kwokConfig("/checkout", layout{dir: "/c"}, []int{1, 2, 3, 4, 5, 6})
+	raw, err := kwokConfig("/checkout", layout{dir: "/c"}, &state{PlanePorts: []int{1, 2, 3, 4, 5, 6}})
 	require.NoError(t, err)
 	var config struct {
 		Kind    string         `json:"kind"`

@@ -24,6 +24,9 @@ type Options struct {
 	Dir string
 	// Nodes is the number of simulated nodes; 0 means DefaultNodes.
 	Nodes int
+	// RealNode runs Pods as containers on one real node of this machine, and has no simulated
+	// ones; package node says what that needs.
+	RealNode bool
 	// Replicas is the number of sandbox-apiserver processes; 0 means one, which keeps its
 	// data in an embedded etcd, or as many as the cluster that is there has. More than one
 	// share an etcd of their own, and kube-apiserver reaches them through a balancer.
@@ -63,8 +66,11 @@ func (o Options) complete() (Options, error) {
 			return o, err
 		}
 	}
-	if o.Nodes == 0 {
+	if o.Nodes == 0 && !o.RealNode {
 		o.Nodes = DefaultNodes
+	}
+	if o.Nodes > 0 && o.RealNode {
+		return o, fmt.Errorf("starting a cluster: %d simulated nodes and a real one: the scheduler would mix them", o.Nodes)
 	}
 	if o.Nodes < 0 {
 		return o, fmt.Errorf("starting a cluster: %d nodes: there must be at least one", o.Nodes)

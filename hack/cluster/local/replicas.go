@@ -52,6 +52,11 @@ func (c *Cluster) recorded() map[string]*process.Record {
 	if shared := c.state.Shared; shared != nil {
 		records[balancer] = shared.Balancer
 	}
+	if c.Node != nil {
+		for name, record := range c.Node.Processes() {
+			records[name] = &record
+		}
+	}
 	for name, record := range records {
 		if record == nil {
 			delete(records, name)

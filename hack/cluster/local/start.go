@@ -97,6 +97,9 @@ func claimDirectory(ctx context.Context, opts Options, paths layout) (*Cluster, 
 	if have := found.members(); opts.EtcdMembers != 0 && opts.EtcdMembers != have {
 		return nil, fmt.Errorf("starting a cluster: the one in %s has %d members of etcd, not %d: stop and remove it first", opts.Dir, have, opts.EtcdMembers)
 	}
+	if opts.RealNode != found.RealNode {
+		return nil, fmt.Errorf("starting a cluster: the one in %s has other nodes, real or simulated: stop and remove it first", opts.Dir)
+	}
 	c := newCluster(paths, opts.Root, found)
 	c.log = opts.Log
 	if !opts.WithoutServer {
@@ -126,6 +129,7 @@ func freshState(ctx context.Context, opts Options, paths layout, leftover *state
 		return nil, err
 	}
 	fresh.CertificateFiles = opts.CertificateFiles
+	fresh.RealNode = opts.RealNode
 	return fresh, fresh.write(paths.state())
 }
 
@@ -153,7 +157,7 @@ func (c *Cluster) bringUpControlPlane(ctx context.Context, nodes int) error {
 	switch {
 	case !c.state.Complete:
 		c.tell("starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok")
-		if err := c.plane.create(ctx, c.state.PlanePorts); err != nil {
+		if err := c.plane.create(ctx, c.state); err != nil {
 			return err
 		}
 	case len(alive) < len(components()):
@@ -166,10 +170,11 @@ func (c *Cluster) bringUpControlPlane(ctx context.Context, nodes int) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, controlPlaneTimeout, errors.New("timed out"))
 	defer cancel()
-	if err := c.plane.scaleNodes(ctx, nodes); err != nil {
+	if err := c.loadAdmin(); err != nil {
 		return err
 	}
-	if err := c.loadAdmin(); err != nil {
+	nodes, err := c.bringUpNodes(ctx, nodes)
+	if err != nil {
 		return err
 	}
 	client, err := kubernetes.NewForConfig(c.RESTConfig())

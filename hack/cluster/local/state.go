@@ -25,6 +25,8 @@ type state struct {
 	CertificateFiles bool `json:"certificateFiles,omitempty"`
 	// Shared is what several replicas need; nil for one.
 	Shared *sharedState `json:"shared,omitempty"`
+	// RealNode says that containers run, on a real node instead of simulated ones.
+	RealNode bool `json:"realNode,omitempty"`
 	// PlanePorts are those of the control plane, in the order that kwokConfig wants.
 	PlanePorts []int `json:"planePorts,omitempty"`
 }
