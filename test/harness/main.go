@@ -34,6 +34,8 @@ type Options struct {
 	ServerArgs []string
 	// Nodes is the number of simulated nodes; 0 means the default.
 	Nodes int
+	// RealNode runs containers on this machine instead of simulated nodes.
+	RealNode bool
 	// Replicas is the number of servers; 0 means one.
 	Replicas int
 	// EtcdMembers is the number of members of the etcd that several servers share; 0 means one.
@@ -64,7 +66,7 @@ func (s *suite) run(opts Options, use func(*Env)) (int, error) {
 	if err := flag.Set("test.parallel", parallelTests); err != nil {
 		return 1, fmt.Errorf("setting the number of parallel tests: %w", err)
 	}
-	cluster := local.Options{ServerArgs: opts.ServerArgs, Nodes: opts.Nodes, Log: os.Stderr}
+	cluster := local.Options{ServerArgs: opts.ServerArgs, Nodes: opts.Nodes, RealNode: opts.RealNode, Log: os.Stderr}
 	cluster.Replicas, cluster.EtcdMembers = opts.Replicas, opts.EtcdMembers
 	if opts.Race {
 		binary, err := buildRaceServer(context.Background(), os.Stderr)

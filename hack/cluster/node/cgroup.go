@@ -22,8 +22,8 @@ const (
 	cgroup2Magic = 0x63677270
 )
 
-// controlGroups are the hierarchies of this machine: one of version 2, or several of
-// version 1 that can be written to.
+// controlGroups are the hierarchies of this machine that can be written to: one of version
+// 2, or several of version 1, among which may be one of version 2.
 func controlGroups() []string {
 	if kind(cgroupRoot) == cgroup2Magic {
 		return writable([]string{cgroupRoot})
@@ -35,7 +35,7 @@ func controlGroups() []string {
 	var found []string
 	for _, entry := range entries {
 		path := filepath.Join(cgroupRoot, entry.Name())
-		if entry.IsDir() && kind(path) == cgroupMagic {
+		if magic := kind(path); entry.IsDir() && (magic == cgroupMagic || magic == cgroup2Magic) {
 			found = append(found, path)
 		}
 	}

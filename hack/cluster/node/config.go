@@ -27,6 +27,12 @@ type settings struct {
 //go:embed config/containerd.toml
 var containerdTemplate string
 
+//go:embed config/hosts.toml
+var registriesTemplate string
+
+//go:embed config/crun.sh
+var crunTemplate string
+
 //go:embed config/bridge.conflist
 var bridgeTemplate string
 
@@ -47,6 +53,8 @@ func (s settings) Value(what string) string {
 		"socket":     s.socket(),
 		"root":       s.containerdRoot(),
 		"state":      s.containerdState(),
+		"registries": s.registries(),
+		"crun":       s.crun(),
 		"networks":   s.networks(),
 		"addresses":  s.addresses(),
 		"plugins":    cniDirectory,
@@ -58,6 +66,11 @@ func (s settings) Value(what string) string {
 	}[what]
 }
 
+func (s settings) network() string { return filepath.Join(s.networks(), "10-sandbox.conflist") }
+func (s settings) everyRegistry() string {
+	return filepath.Join(s.registries(), "_default", "hosts.toml")
+}
+
 // Port gives templates a port of the bridge's address.
 func (s settings) Port(what string) int {
 	return map[string]int{"kubelet": kubeletPort, "health": proxyHealth, "metrics": proxyMetrics, "dns": dnsPort}[what]
@@ -65,18 +78,24 @@ func (s settings) Port(what string) int {
 
 // write makes the directories and configuration files of the node.
 func (s settings) write() error {
-	for _, dir := range []string{s.networks(), s.addresses(), s.containerdState(), s.podLogs(), s.kubeletRoot(), s.kubeletCredentials(), s.images(), filepath.Dir(s.log(""))} {
+	directories := []string{
+		filepath.Dir(s.network()), filepath.Dir(s.everyRegistry()), s.addresses(), s.containerdState(), s.podLogs(),
+		s.kubeletRoot(), s.kubeletCredentials(), s.images(), filepath.Dir(s.log("")),
+	}
+	for _, dir := range directories {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("making the node's directories: %w", err)
 		}
 	}
 	for path, content := range map[string]string{
 		s.containerdConfig(): containerdTemplate,
-		filepath.Join(s.networks(), "10-sandbox.conflist"): bridgeTemplate,
-		s.kubeletConfig(): kubeletTemplate,
-		s.proxyConfig():   proxyTemplate,
-		s.corefile():      corefileTemplate,
-		s.resolvConf():    "# Names are resolved by the cluster's DNS only.\n",
+		s.everyRegistry():    registriesTemplate,
+		s.network():          bridgeTemplate,
+		s.crun():             crunTemplate,
+		s.kubeletConfig():    kubeletTemplate,
+		s.proxyConfig():      proxyTemplate,
+		s.corefile():         corefileTemplate,
+		s.resolvConf():       "# Names are resolved by the cluster's DNS only.\n",
 	} {
 		rendered, err := s.render(content)
 		if err != nil {
@@ -86,7 +105,7 @@ func (s settings) write() error {
 			return fmt.Errorf("writing the node's configuration: %w", err)
 		}
 	}
-	return nil
+	return os.Chmod(s.crun(), 0o755)
 }
 
 func (s settings) render(content string) ([]byte, error) {

@@ -51,6 +51,8 @@ func (l layout) podLogs() string        { return filepath.Join(l.dir, "pod-logs"
 func (l layout) resolvConf() string     { return filepath.Join(l.dir, "resolv.conf") }
 func (l layout) proxyConfig() string    { return filepath.Join(l.dir, "kube-proxy.yaml") }
 func (l layout) corefile() string       { return filepath.Join(l.dir, "Corefile") }
+func (l layout) registries() string     { return filepath.Join(l.dir, "registries") }
+func (l layout) crun() string           { return filepath.Join(l.dir, "crun.sh") }
 func (l layout) images() string         { return filepath.Join(l.dir, "images") }
 func (l layout) log(name string) string { return filepath.Join(l.dir, "logs", name+".log") }
 
