@@ -11,7 +11,7 @@ E2E         := ./test/e2e/... ./test/operations/...
 # More arguments for `go test`: make test-unit ARGS='-run TestArchitecture -v'
 ARGS ?=
 
-.PHONY: help run stop status build test test-unit test-integration test-e2e stress bench bench-compare binaries generate verify lint fmt clean static
+.PHONY: help run stop status build test test-unit test-integration test-e2e test-node stress bench bench-compare binaries generate verify lint fmt clean static
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,7 +31,7 @@ build: ## Compile the server into bin/
 static: ## Compile the server for an image: static, the same bytes on every machine
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o _output/ ./cmd/sandbox-apiserver
 
-test: binaries test-unit test-integration test-e2e ## Run every test, with the race detector
+test: binaries test-unit test-integration test-e2e test-node ## Run every test, with the race detector
 
 test-unit: ## Run the tests that need no cluster: units, and registries and storage on a real etcd
 	go test -race -short -timeout 10m $(ARGS) $(UNIT)
@@ -42,6 +42,10 @@ test-integration: binaries ## Run the tests that start clusters of their own, on
 
 test-e2e: binaries ## Run users' stories against the real control plane and the real server
 	go test -race -count 1 -p 1 -timeout 15m $(ARGS) $(E2E)
+
+# Verbose: a story that this machine cannot run says why.
+test-node: binaries ## Run users' stories on a real node (needs root), skipped loudly where there can be none
+	go test -race -count 1 -timeout 15m -v $(ARGS) ./test/node
 
 stress: binaries ## Claim 5,000 times from three replicas that are killed all the while
 	go test -race -count 1 -timeout 40m -v ./test/e2e/violence -args -violence.claims=5000

@@ -26,7 +26,7 @@ import (
 const workFile = "/data/work"
 
 var (
-	killCycles = flag.Int("node.cycles", 4, "how often TestResumeUnderKill9 suspends and resumes; 20 is a good evening")
+	killCycles = flag.Int("node.cycles", 3, "how often TestResumeUnderKill9 suspends and resumes; 20 is a good evening")
 	killSeed   = flag.Uint64("node.seed", 0, "seed of TestResumeUnderKill9; 0 chooses one")
 )
 
@@ -181,7 +181,8 @@ func TestEviction(t *testing.T) {
 	assert.Equal(t, want, identify(ns, "dev"))
 }
 
-// TestEvictionByTheKubelet: a Pod that has used up its share of the disk fails, and is replaced.
+// TestEvictionByTheKubelet: a Pod that has used up its share of the disk is replaced, also
+// where its container ends well when told to, so that the Pod has Succeeded.
 func TestEvictionByTheKubelet(t *testing.T) {
 	ns := story(t)
 	t.Parallel()
@@ -195,12 +196,6 @@ func TestEvictionByTheKubelet(t *testing.T) {
 	put(ns, "dev", workFile, "before the eviction")
 	want, pod := identify(ns, "dev"), ns.Pod("dev").UID
 	put(ns, "dev", "/scratch/full", string(make([]byte, 2*oneMegabyte.Value())))
-	ns.Eventually("DBG", func() error {
-		p, err := ns.Pods().Get(t.Context(), "dev", metav1.GetOptions{})
-		if err == nil && p.Status.Phase == corev1.PodRunning { err = errNoPod }
-		if err == nil { t.Logf("DBG %+v", p.Status) }
-		return err
-	})
 	ns.WaitReplaced("dev", pod)
 	ns.WaitReady("dev")
 	waitAnswer(ns, "dev", "/hostname", "dev")

@@ -31,10 +31,15 @@ const reasonDeadlineExceeded = "DeadlineExceeded"
 // judged by its ending: its containers stop because of the deletion.
 //
 // What the kubelet writes is in its getPhase, rejectPod and in its eviction,
-// preemption and node shutdown managers; all of them leave the phase Failed.
+// preemption and node shutdown managers. They mean to leave the phase Failed, but
+// where every container ends well when it is told to, a kubelet reports Succeeded,
+// without a reason.
 func endingOf(pod *corev1.Pod) ending {
 	switch pod.Status.Phase {
 	case corev1.PodSucceeded:
+		if disrupted(pod) || restartsAlways(&pod.Spec) {
+			return lost
+		}
 		return succeeded
 	case corev1.PodFailed:
 	default:
@@ -68,7 +73,7 @@ func rejected(pod *corev1.Pod) bool {
 	return strings.HasPrefix(pod.Status.Message, "Pod was rejected") || len(ended(pod)) == 0
 }
 
-// restartsAlways: containers that are always restarted cannot fail a Pod, so
+// restartsAlways: containers that are always restarted cannot end a Pod, so
 // something else did. A container may have a policy of its own.
 func restartsAlways(spec *corev1.PodSpec) bool {
 	if spec.RestartPolicy != corev1.RestartPolicyAlways && spec.RestartPolicy != "" {

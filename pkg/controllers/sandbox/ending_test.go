@@ -37,6 +37,8 @@ func TestEndings(t *testing.T) {
 		"evicted":                      {newPod(never, ended, because("Evicted"), exited(137)), lost},
 		"evicted before it ran":        {newPod(never, ended, because("Evicted")), lost},
 		"preempted for a critical Pod": {newPod(never, ended, because("Preempting"), exited(137)), lost},
+		"ended well when evicted":      {newPod(always, inPhase(corev1.PodSucceeded), exited(0)), lost},
+		"ended well when disrupted":    {newPod(never, inPhase(corev1.PodSucceeded), exited(0), disrupted), lost},
 		"node shut down":               {newPod(never, ended, because("Terminated"), exited(143)), lost},
 		"the condition says so":        {newPod(never, ended, exited(137), disrupted), lost},
 		"the condition says no":        {newPod(never, ended, exited(1), podCond(corev1.DisruptionTarget, corev1.ConditionFalse, "", "")), failed},
