@@ -148,7 +148,7 @@ func (n *Node) bringUp(ctx context.Context, opts Options) error {
 	if !n.state.Proxy {
 		fmt.Fprintln(opts.Log, "WARNING: another kube-proxy uses this machine: addresses of Services will not work, their names do")
 	}
-	return errors.Join(n.start(dns, "-conf", n.paths.corefile()), n.startProxy(), n.StartKubelet())
+	return errors.Join(n.start(dns, "-conf", n.paths.corefile()), n.StartKubelet())
 }
 
 func (n *Node) startContainerd(ctx context.Context) error {
@@ -178,8 +178,13 @@ func (n *Node) startProxy() error {
 	return n.start(proxy, "--config", n.paths.proxyConfig())
 }
 
-// StartKubelet starts the kubelet, unless it runs.
+// StartKubelet starts the kubelet, unless it runs, and kube-proxy, which ends itself when its
+// Node is deleted.
 func (n *Node) StartKubelet() error {
+	return errors.Join(n.startProxy(), n.startKubelet())
+}
+
+func (n *Node) startKubelet() error {
 	return n.start(Kubelet,
 		"--config="+n.paths.kubeletConfig(),
 		"--root-dir="+n.paths.kubeletRoot(),
