@@ -115,7 +115,7 @@ func waitAnswer(ns *harness.Space, name, path, content string) {
 	})
 }
 
-// fetch is the path by which an agent asks another by its name.
-func fetch(host, path string) string {
-	return "/fetch?url=" + url.QueryEscape(fmt.Sprintf("http://%s:%d%s", host, agentPort, path))
+// fetch is the path by which an agent asks another who it is.
+func fetch(host string) string {
+	return "/fetch?url=" + url.QueryEscape(fmt.Sprintf("http://%s:%d/hostname", host, agentPort))
 }

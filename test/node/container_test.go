@@ -56,13 +56,13 @@ func TestNamesResolve(t *testing.T) {
 	require.Equal(t, "server.sandboxes."+ns.Name+".svc.cluster.local", server.Status.ServiceFQDN)
 	reach := func() {
 		t.Helper()
-		waitAnswer(ns, "client", fetch(server.Status.ServiceFQDN, "/hostname"), "server")
-		waitAnswer(ns, "client", fetch("server.sandboxes."+ns.Name+".svc", "/hostname"), "server")
+		waitAnswer(ns, "client", fetch(server.Status.ServiceFQDN), "server")
+		waitAnswer(ns, "client", fetch("server.sandboxes."+ns.Name+".svc"), "server")
 	}
 	reach()
 	suspend(ns, "server")
 	ns.Eventually("a suspended Sandbox's name leads nowhere", func() error {
-		if answer, err := call(ns, "client", http.MethodGet, fetch(server.Status.ServiceFQDN, "/hostname"), ""); err == nil {
+		if answer, err := call(ns, "client", http.MethodGet, fetch(server.Status.ServiceFQDN), ""); err == nil {
 			return fmt.Errorf("it answers %q", answer)
 		}
 		return nil
@@ -78,7 +78,7 @@ func TestServiceOfItsOwn(t *testing.T) {
 	t.Parallel()
 	start(ns, agent("server", harness.WithService))
 	start(ns, agent("client"))
-	waitAnswer(ns, "client", fetch("server", "/hostname"), "server")
+	waitAnswer(ns, "client", fetch("server"), "server")
 }
 
 // TestClusterAddress: a user's own Service with an address of the cluster leads to the Sandbox.
@@ -97,8 +97,8 @@ func TestClusterAddress(t *testing.T) {
 	}}
 	created, err := ns.Services().Create(t.Context(), service, metav1.CreateOptions{})
 	require.NoError(t, err)
-	waitAnswer(ns, "client", fetch(created.Spec.ClusterIP, "/hostname"), "server")
-	waitAnswer(ns, "client", fetch("stable", "/hostname"), "server")
+	waitAnswer(ns, "client", fetch(created.Spec.ClusterIP), "server")
+	waitAnswer(ns, "client", fetch("stable"), "server")
 }
 
 // TestEnvironment: nothing of the cluster is in a container that has not asked for it.

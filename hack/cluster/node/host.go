@@ -54,7 +54,7 @@ func (s subnet) free(addresses []net.Addr) bool {
 
 // makeBridge makes the bridge before any Pod does: the kubelet, DNS and kube-proxy listen on it.
 func makeBridge(ctx context.Context, name, gateway string) error {
-	if _, err := net.InterfaceByName(name); err == nil {
+	if interfaceExists(name) {
 		return nil
 	}
 	for _, args := range [][]string{
@@ -69,9 +69,14 @@ func makeBridge(ctx context.Context, name, gateway string) error {
 	return nil
 }
 
+func interfaceExists(name string) bool {
+	_, err := net.InterfaceByName(name)
+	return err == nil
+}
+
 // removeBridge takes the ends of the Pods' cables with it.
 func removeBridge(ctx context.Context, name string) error {
-	if _, err := net.InterfaceByName(name); err != nil {
+	if !interfaceExists(name) {
 		return nil
 	}
 	return command(ctx, program("iproute2"), "link", "delete", name)

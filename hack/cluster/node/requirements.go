@@ -120,7 +120,7 @@ func tryMount() error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(dir)
+	defer func() { _ = os.Remove(dir) }() // what it says would hide what is asked
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
 		return err
 	}
