@@ -42,9 +42,9 @@ func TestTraceOfAClaimReachesTheTransaction(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 
+	info, _ := request.RequestInfoFrom(s.on("sandboxclaims"))
 	// The handler of apiserver, without what has nothing to do with spans.
 	door := genericapifilters.WithTracing(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		info, _ := request.RequestInfoFrom(s.on("sandboxclaims"))
 		ctx := request.WithNamespace(request.WithRequestInfo(r.Context(), info), namespace)
 		_, err := s.storage["sandboxclaims"].(rest.Creater).Create(ctx, newClaim("mine"), rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
 		assert.NoError(t, err)

@@ -46,8 +46,8 @@ func askUntilServed(p probe) map[int]int {
 	const everyMoment = time.Millisecond
 	codes := map[int]int{}
 	// Without a good answer at the end the counts say so.
-	_ = wait.PollUntilContextTimeout(p.t.Context(), everyMoment, harness.Timeout, true, func(context.Context) (bool, error) { //nolint:contextcheck // probes have the context of the test
-		code := p.status("/apis/sandbox.agents.x-k8s.io/v1beta1/sandboxtemplates")
+	_ = wait.PollUntilContextTimeout(p.t.Context(), everyMoment, harness.Timeout, true, func(context.Context) (bool, error) {
+		code := p.status("/apis/sandbox.agents.x-k8s.io/v1beta1/sandboxtemplates") //nolint:contextcheck // probes have the context of the test
 		codes[code]++
 		return code == http.StatusOK, nil
 	})
