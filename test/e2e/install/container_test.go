@@ -139,7 +139,7 @@ func (c *container) start(environment []string, more ...string) {
 func (c *container) kill() {
 	if c.process != nil {
 		_ = c.process.Process.Kill()
-		<-c.ended // killed, as was wanted
+		c.t.Logf("%s was killed: %v", c.pod, <-c.ended)
 		c.process = nil
 	}
 	if c.t.Failed() {
@@ -210,7 +210,7 @@ func (c *container) stop() {
 		require.NoError(c.t, err, "%s: %s", c.pod, lastLines(c.log))
 	case <-time.After(time.Duration(*c.spec.TerminationGracePeriodSeconds) * time.Second):
 		_ = c.process.Process.Kill()
-		<-c.ended // killed, as was wanted
+		c.t.Logf("%s was killed: %v", c.pod, <-c.ended)
 		require.Fail(c.t, c.pod+" was killed at the end of its grace period")
 	}
 	c.process = nil
