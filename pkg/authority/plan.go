@@ -62,7 +62,12 @@ func planNext(s *state, published bool, spread time.Duration, now time.Time) dec
 	case s.publishedAt.IsZero():
 		return decision{action: mark}
 	}
-	return at(s.publishedAt.Add(spread), promote, now)
+	due := s.publishedAt.Add(spread)
+	// A next authority that an administrator has put in does not push out one that leaves may still be of.
+	if s.previous != nil && s.retireAt.After(due) {
+		due = s.retireAt
+	}
+	return at(due, promote, now)
 }
 
 // at is the action when its time has come.

@@ -57,6 +57,13 @@ func TestPlan(t *testing.T) {
 			state: state{signer: living(90 * time.Hour), next: living(100 * time.Hour), publishedAt: noon.Add(-spread)},
 			want:  decision{action: promote},
 		},
+		"next has spread, but leaves of the one before are in use": {
+			state: state{
+				signer: living(90 * time.Hour), next: living(100 * time.Hour), publishedAt: noon.Add(-spread),
+				previous: living(50 * time.Hour).certificate, retireAt: noon.Add(time.Hour),
+			},
+			want: decision{action: none, after: time.Hour},
+		},
 		"leaves of the old one are in use": {
 			state: state{signer: living(90 * time.Hour), previous: living(50 * time.Hour).certificate, retireAt: noon.Add(time.Hour)},
 			want:  decision{action: none, after: time.Hour},
