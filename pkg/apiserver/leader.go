@@ -49,8 +49,10 @@ func (e LeaderElection) newLock(kube *rest.Config) (resourcelock.Interface, erro
 }
 
 // runWhileLeading campaigns until ctx ends and calls work for each term. The
-// context of work ends with the term; the Lease is released only after work
-// has returned, so that the next leader never meets the last one's writes.
+// context of work ends with the term. When ctx ends, the Lease is released only after
+// work has returned, so that the next leader does not meet the last one's writes. When the
+// Lease cannot be renewed, client-go gives it up first and ends the work then: for some
+// seconds there may be two leaders, and what they write must bear it (UIDs, versions).
 func runWhileLeading(ctx context.Context, lock resourcelock.Interface, work func(context.Context)) error {
 	for ctx.Err() == nil {
 		if err := runOneTerm(ctx, lock, work); err != nil {

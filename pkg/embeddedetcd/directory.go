@@ -95,6 +95,20 @@ const maxSocketPath = 103
 // plainPath holds for paths that read the same inside a URL and outside.
 var plainPath = regexp.MustCompile(`^[A-Za-z0-9/._-]+$`)
 
+// resolveDataDir makes a data directory absolute and chooses where its sockets are. It
+// touches nothing.
+func resolveDataDir(dir string) (string, socketDir, error) {
+	if dir == "" {
+		return "", socketDir{}, errors.New("data directory of etcd is empty")
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return "", socketDir{}, fmt.Errorf("resolving data directory %q: %w", dir, err)
+	}
+	sockets, err := chooseSocketDir(absolute, os.TempDir())
+	return absolute, sockets, err
+}
+
 // socketDir is where the sockets are: the data directory, or one for this data
 // directory alone below the temporary directory.
 type socketDir struct {

@@ -3,13 +3,11 @@
 package embeddedetcd
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
@@ -70,17 +68,11 @@ type Member struct {
 
 // NewMember checks the options and touches nothing.
 func NewMember(o MemberOptions) (*Member, error) {
-	if o.DataDir == "" {
-		return nil, errors.New("data directory of the etcd member is empty")
-	}
-	dir, err := filepath.Abs(o.DataDir)
+	dir, sockets, err := resolveDataDir(o.DataDir)
 	if err != nil {
-		return nil, fmt.Errorf("resolving data directory %q: %w", o.DataDir, err)
+		return nil, err
 	}
-	o.DataDir = dir
-	if o.QuotaBytes == 0 {
-		o.QuotaBytes = DefaultQuotaBytes
-	}
+	o.DataDir, o.QuotaBytes = dir, cmp.Or(o.QuotaBytes, DefaultQuotaBytes)
 	peers, err := parsePeers(o.Name, o.Peers)
 	if err != nil {
 		return nil, err
@@ -88,10 +80,6 @@ func NewMember(o MemberOptions) (*Member, error) {
 	founded, err := membership.NewClusterFromURLsMap(zap.NewNop(), o.Token, peers)
 	if err != nil {
 		return nil, fmt.Errorf("naming the cluster of %q: %w", o.Peers, err)
-	}
-	sockets, err := chooseSocketDir(dir, os.TempDir())
-	if err != nil {
-		return nil, err
 	}
 	return &Member{options: o, peers: peers, sockets: sockets, clusterID: founded.ID(), lifetime: newLifetime()}, nil
 }

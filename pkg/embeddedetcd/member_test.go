@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,6 +23,8 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/ports"
 )
 
 // memberEnv makes the test binary the member that its JSON describes; see TestMain.
@@ -52,11 +52,12 @@ type trio struct {
 func newTrio(t *testing.T) *trio {
 	t.Helper()
 	tr := &trio{t: t, authority: newTestAuthority(t), processes: make([]*exec.Cmd, 3)}
-	ports := freePorts(t, 9)
+	free, err := ports.Free(t.Context(), 9)
+	require.NoError(t, err)
 	var peers []string
 	certificates := tr.authority.issue(t, peerName, "127.0.0.1")
 	for i := range 3 {
-		name, mine := fmt.Sprintf("etcd-%d", i), ports[3*i:3*i+3]
+		name, mine := fmt.Sprintf("etcd-%d", i), free[3*i:3*i+3]
 		peers = append(peers, fmt.Sprintf("%s=https://127.0.0.1:%d", name, mine[0]))
 		tr.options = append(tr.options, MemberOptions{
 			Name: name, DataDir: filepath.Join(t.TempDir(), name), Token: t.Name(), Certificates: certificates,
@@ -175,25 +176,6 @@ func (tr *trio) memberIDs(c *clientv3.Client) map[string]uint64 {
 		return len(ids) == len(list.Members)
 	}, deadline, 50*time.Millisecond, "every member has a vote")
 	return ids
-}
-
-// freePorts are below the range of outgoing connections, one of which could take the port
-// of a member that is away.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	const first, last = 12000, 32000
-	var ports []int
-	for tries := 0; len(ports) < n; tries++ {
-		require.Less(t, tries, last-first, "no free ports")
-		port := first + rand.IntN(last-first)
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			continue
-		}
-		defer listener.Close()
-		ports = append(ports, port)
-	}
-	return ports
 }
 
 // TestThreeMembers is one story, so that the cluster is formed once.

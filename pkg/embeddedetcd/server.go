@@ -3,11 +3,9 @@
 package embeddedetcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 )
 
 // ErrInUse is returned by Run when another process holds the data directory.
@@ -37,21 +35,11 @@ type Server struct {
 // New resolves paths and touches nothing. It fails when no directory for the
 // sockets has a path short enough for the operating system.
 func New(o Options) (*Server, error) {
-	if o.DataDir == "" {
-		return nil, errors.New("data directory of the embedded etcd is empty")
-	}
-	dir, err := filepath.Abs(o.DataDir)
-	if err != nil {
-		return nil, fmt.Errorf("resolving data directory %q: %w", o.DataDir, err)
-	}
-	o.DataDir = dir
-	if o.QuotaBytes == 0 {
-		o.QuotaBytes = DefaultQuotaBytes
-	}
-	sockets, err := chooseSocketDir(dir, os.TempDir())
+	dir, sockets, err := resolveDataDir(o.DataDir)
 	if err != nil {
 		return nil, err
 	}
+	o.DataDir, o.QuotaBytes = dir, cmp.Or(o.QuotaBytes, DefaultQuotaBytes)
 	return &Server{options: o, sockets: sockets, lifetime: newLifetime()}, nil
 }
 

@@ -4,8 +4,6 @@ package operations
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +20,7 @@ import (
 
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/local"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/ports"
 	"agents.x-k8s.io/sandbox-apiserver/test/harness"
 )
 
@@ -89,11 +88,12 @@ func newMachine(t *testing.T) *machine {
 // addMembers describes three members on loopback and returns the variables of the pages.
 func (m *machine) addMembers(s *services, program string) []string {
 	m.t.Helper()
-	ports := freePorts(m.t, 9)
+	free, err := ports.Free(m.t.Context(), 9)
+	require.NoError(m.t, err)
 	var peers, clients []string
 	for i := range 3 {
-		peers = append(peers, fmt.Sprintf("sandbox-etcd-%d=https://127.0.0.1:%d", i, ports[3*i]))
-		clients = append(clients, fmt.Sprintf("https://127.0.0.1:%d", ports[3*i+1]))
+		peers = append(peers, fmt.Sprintf("sandbox-etcd-%d=https://127.0.0.1:%d", i, free[3*i]))
+		clients = append(clients, fmt.Sprintf("https://127.0.0.1:%d", free[3*i+1]))
 	}
 	cluster, data := strings.Join(peers, ","), filepath.Join(m.dir, "etcd")
 	for i := range 3 {
@@ -101,14 +101,14 @@ func (m *machine) addMembers(s *services, program string) []string {
 		require.NoError(m.t, os.MkdirAll(own, 0o700))
 		s.members[fmt.Sprintf("sandbox-etcd@%d", i)] = &member{log: own + ".log", command: []string{
 			program, "etcd", fmt.Sprintf("--name=sandbox-etcd-%d", i), "--data-dir=" + own, "--initial-cluster=" + cluster,
-			"--listen-address=127.0.0.1", fmt.Sprintf("--peer-port=%d", ports[3*i]), fmt.Sprintf("--client-port=%d", ports[3*i+1]),
-			fmt.Sprintf("--health-port=%d", ports[3*i+2]), "--certificate-dir=" + filepath.Join(own, "tls"),
+			"--listen-address=127.0.0.1", fmt.Sprintf("--peer-port=%d", free[3*i]), fmt.Sprintf("--client-port=%d", free[3*i+1]),
+			fmt.Sprintf("--health-port=%d", free[3*i+2]), "--certificate-dir=" + filepath.Join(own, "tls"),
 			"--kubeconfig=" + env.Cluster.Kubeconfig(),
 		}}
 	}
 	return []string{
 		"ETCD_CLUSTER=" + cluster, "ETCD_DATA=" + data, "ETCD_SERVERS=" + strings.Join(clients, ","),
-		fmt.Sprintf("ETCD_HEALTH=http://127.0.0.1:%d", ports[8]),
+		fmt.Sprintf("ETCD_HEALTH=http://127.0.0.1:%d", free[8]),
 	}
 }
 
@@ -263,23 +263,4 @@ func letServerReadAuthority(t *testing.T) {
 		_, err := env.Cluster.Kubectl(t.Context(), "", args...)
 		require.NoError(t, err)
 	}
-}
-
-// freePorts are below the range of outgoing connections, one of which could take the port
-// of a member that is away.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	const first, last = 12000, 32000
-	var ports []int
-	for tries := 0; len(ports) < n; tries++ {
-		require.Less(t, tries, last-first, "no free ports")
-		port := first + rand.IntN(last-first)
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			continue
-		}
-		defer listener.Close()
-		ports = append(ports, port)
-	}
-	return ports
 }

@@ -32,15 +32,9 @@ func manageCertificate(ctx context.Context, o options.Completed) (*servingcert.M
 	if !o.Certificate.Manage {
 		return nil, nil
 	}
-	config, err := clusterConfig(o.Recommended.CoreAPI.CoreAPIKubeconfigPath)
+	config, kube, err := clusterClient(o.Recommended.CoreAPI.CoreAPIKubeconfigPath)
 	if err != nil {
-		return nil, fmt.Errorf("reading --kubeconfig: %w", err)
-	}
-	// A few requests in a year, but connections that have to move cannot wait for others.
-	config.QPS = -1
-	kube, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("making the client of the cluster: %w", err)
+		return nil, err
 	}
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -63,12 +57,20 @@ func manageCertificate(ctx context.Context, o options.Completed) (*servingcert.M
 	return certificate, nil
 }
 
-// clusterConfig is the kubeconfig, or what a Pod is given where there is none.
-func clusterConfig(path string) (*rest.Config, error) {
-	if path != "" {
-		return loadKubeconfig(path)
+// clusterClient is for certificates: by --kubeconfig, or by what a Pod is given where there
+// is none. It has no limit of its own: it sends a few requests in a year, but connections
+// that have to move cannot wait for others.
+func clusterClient(kubeconfig string) (*rest.Config, kubernetes.Interface, error) {
+	config, err := loadKubeconfig(kubeconfig)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading --kubeconfig: %w", err)
 	}
-	return rest.InClusterConfig()
+	config.QPS = -1
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making the client of the cluster: %w", err)
+	}
+	return config, kube, nil
 }
 
 // withCertificate runs the server while its certificate looks after itself, to the end of the shutdown.

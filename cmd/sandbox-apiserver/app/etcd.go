@@ -4,12 +4,10 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
 	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/component-base/term"
 
@@ -55,13 +53,9 @@ func runEtcd(ctx context.Context, o *options.Etcd) error {
 	if !o.ManageCertificates {
 		return member.Run(ctx)
 	}
-	config, err := loadKubeconfig(o.Kubeconfig)
+	_, client, err := clusterClient(o.Kubeconfig)
 	if err != nil {
-		return fmt.Errorf("reading --kubeconfig: %w", err)
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("making the client of the cluster: %w", err)
+		return err
 	}
 	request, err := o.CertificateRequest()
 	if err != nil {

@@ -4,11 +4,8 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"k8s.io/client-go/kubernetes"
 
 	"agents.x-k8s.io/sandbox-apiserver/cmd/sandbox-apiserver/app/etcdcerts"
 	"agents.x-k8s.io/sandbox-apiserver/cmd/sandbox-apiserver/app/options"
@@ -20,13 +17,9 @@ func withEtcdCertificates(ctx context.Context, o options.Completed, work func(co
 	if !o.EtcdManageCertificates {
 		return work(ctx)
 	}
-	config, err := loadKubeconfig(o.Recommended.CoreAPI.CoreAPIKubeconfigPath)
+	_, client, err := clusterClient(o.Recommended.CoreAPI.CoreAPIKubeconfigPath)
 	if err != nil {
-		return fmt.Errorf("reading --kubeconfig: %w", err)
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("making the client of the cluster: %w", err)
+		return err
 	}
 	keeper, err := etcdcerts.New(etcdcerts.Options{
 		Client: client, Namespace: o.LeaseNamespace, Directory: o.EtcdCertificateDir(),

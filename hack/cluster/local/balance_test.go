@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/ports"
 )
 
 // backend greets everybody who connects with its name, and echoes what it hears.
@@ -129,13 +131,13 @@ func TestEndpoints(t *testing.T) {
 
 func TestRelay(t *testing.T) {
 	behind := backend(t, "1")
-	ports, err := freePorts(t.Context(), 1)
+	free, err := ports.Free(t.Context(), 1)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Relay(ctx, [][2]int{{ports[0], behind.Addr().(*net.TCPAddr).Port}}) }()
+	go func() { ended <- Relay(ctx, [][2]int{{free[0], behind.Addr().(*net.TCPAddr).Port}}) }()
 	require.Eventually(t, func() bool {
-		connection, err := net.Dial("tcp", loopback(ports[0]))
+		connection, err := net.Dial("tcp", loopback(free[0]))
 		if err != nil {
 			return false
 		}

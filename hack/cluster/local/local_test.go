@@ -5,7 +5,6 @@ package local
 import (
 	"errors"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,19 +99,6 @@ func TestStateSurvivesTheProcess(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
 	_, err = readState(path)
 	require.ErrorContains(t, err, path)
-}
-
-func TestFreePorts(t *testing.T) {
-	ports, err := freePorts(t.Context(), 20)
-	require.NoError(t, err)
-	different := map[int]bool{}
-	for _, port := range ports {
-		different[port] = true
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		require.NoError(t, err)
-		require.NoError(t, listener.Close())
-	}
-	assert.Len(t, different, 20)
 }
 
 func TestLostPort(t *testing.T) {

@@ -4,13 +4,10 @@ package local
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/ports"
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/process"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/statefile"
 )
 
 // state is what one call must know of an earlier one, also of another process.
@@ -58,13 +55,13 @@ func newState(ctx context.Context, replicas, members int) (*state, error) {
 	if members > 1 {
 		links = replicas * members
 	}
-	ports, err := freePorts(ctx, kwokPorts+replicas+1+2*members+links)
+	free, err := ports.Free(ctx, kwokPorts+replicas+1+2*members+links)
 	if err != nil {
 		return nil, err
 	}
 	take := func(n int) []int {
-		taken := ports[:n]
-		ports = ports[n:]
+		taken := free[:n]
+		free = free[n:]
 		return taken
 	}
 	s := &state{PlanePorts: take(kwokPorts), serverState: serverState{ServerPort: take(1)[0]}}
@@ -109,32 +106,6 @@ func (s *state) publicPort() int {
 }
 
 // readState returns nil when the directory holds no cluster.
-func readState(path string) (*state, error) {
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the cluster's state: %w", err)
-	}
-	s := &state{}
-	if err := json.Unmarshal(raw, s); err != nil {
-		return nil, fmt.Errorf("reading the cluster's state in %s: %w", path, err)
-	}
-	return s, nil
-}
+func readState(path string) (*state, error) { return statefile.Read[state](path) }
 
-// write replaces the file in one step: a reader sees the old state or the new one.
-func (s *state) write(path string) error {
-	raw, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the cluster's state: %w", err)
-	}
-	if err := os.WriteFile(path+".new", append(raw, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing the cluster's state: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("replacing the cluster's state: %w", err)
-	}
-	return nil
-}
+func (s *state) write(path string) error { return statefile.Write(path, s) }

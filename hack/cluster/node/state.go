@@ -3,13 +3,8 @@
 package node
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/process"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/statefile"
 )
 
 // state is what another process must know to take the node back. It is written before the
@@ -29,31 +24,11 @@ func (s *state) subnet() subnet { return subnet{second: s.Second, third: s.Third
 
 // readState returns nil when there is none.
 func readState(path string) (*state, error) {
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the node's state: %w", err)
-	}
-	s := &state{}
-	if err := json.Unmarshal(raw, s); err != nil {
-		return nil, fmt.Errorf("reading the node's state in %s: %w", path, err)
-	}
-	if s.Processes == nil {
+	s, err := statefile.Read[state](path)
+	if s != nil && s.Processes == nil {
 		s.Processes = map[string]process.Record{}
 	}
-	return s, nil
+	return s, err
 }
 
-// write replaces the file in one step.
-func (s *state) write(path string) error {
-	raw, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the node's state: %w", err)
-	}
-	if err := os.WriteFile(path+".new", append(raw, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing the node's state: %w", err)
-	}
-	return os.Rename(path+".new", path)
-}
+func (s *state) write(path string) error { return statefile.Write(path, s) }

@@ -15,21 +15,20 @@ import (
 // apply deletes what is due, if the cluster still says that its namespace is dead. What
 // goes wrong with one object does not keep the others.
 func (c *Controller) apply(ctx context.Context, p plan) error {
-	places := map[string]place{}
-	unread := map[string]bool{}
+	type answer struct {
+		place
+		err error
+	}
+	answers := map[string]answer{}
 	var errs []error
 	for _, o := range p.due {
-		if _, known := places[o.namespace]; !known && !unread[o.namespace] {
-			here, err := c.place(ctx, o.namespace)
-			if err != nil {
-				unread[o.namespace] = true
-				errs = append(errs, err)
-				continue
-			}
-			places[o.namespace] = here
+		here, asked := answers[o.namespace]
+		if !asked {
+			here.place, here.err = c.place(ctx, o.namespace)
+			answers[o.namespace] = here
+			errs = append(errs, here.err)
 		}
-		here := places[o.namespace]
-		if unread[o.namespace] || here.uid != p.memory.dead[o.namespace].successor || !c.timing().leftOver(o, here) {
+		if here.err != nil || here.uid != p.memory.dead[o.namespace].successor || !c.timing().leftOver(o, here.place) {
 			continue
 		}
 		errs = append(errs, c.remove(ctx, o))

@@ -59,15 +59,10 @@ func New(o Options) (*Keeper, error) {
 		return nil, err
 	}
 	k := &Keeper{authority: a, turn: o.Turn, changed: make(chan struct{}, 1)}
-	k.files = authority.NewFiles(a, authority.FilesOptions{Directory: o.Directory, Request: o.Request, BundleChanged: k.notice})
+	k.files = authority.NewFiles(a, authority.FilesOptions{
+		Directory: o.Directory, Request: o.Request, BundleChanged: func() { authority.Signal(k.changed) },
+	})
 	return k, nil
-}
-
-func (k *Keeper) notice() {
-	select {
-	case k.changed <- struct{}{}:
-	default:
-	}
 }
 
 // Around writes the files, then runs work and keeps them up to date meanwhile. Work's
