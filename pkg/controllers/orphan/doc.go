@@ -21,7 +21,8 @@
 //     included, are at most a quarter of all children. More smell of a wrong store: the
 //     sweep stops, a metric, an Event on the APIService and the log say so, and an
 //     administrator decides, by deleting what is not wanted or by putting the right store
-//     in place. When it goes on, the grace begins anew.
+//     in place. Children that are made meanwhile count, so the share may fall by itself,
+//     too. When the sweep goes on, the grace begins anew.
 //
 // To keep a Pod, take the label sandbox.agents.x-k8s.io/sandbox-uid off it, or set it to
 // "retained". docs/operations/orphans.md says how.

@@ -4,7 +4,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,12 +17,7 @@ import (
 const burstRounds = 5
 
 // floors measures what stands below everything, with more and more in flight.
-func floors(ctx context.Context, env *Env, result *report.Result) (err error) {
-	namespace, end, err := env.Namespace(ctx, "floors")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end(), env.cleanEtcd(ctx)) }()
+func floors(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 	for _, clients := range []int{1, 50, 300} {
 		prefix := fmt.Sprintf("floor-%d", clients)
 		for _, floor := range []struct {
@@ -45,20 +39,15 @@ func floors(ctx context.Context, env *Env, result *report.Result) (err error) {
 
 // burst alternates claims at once with ConfigMap creates at once; the pool is full
 // again before each.
-func burst(claims, pool int) func(context.Context, *Env, *report.Result) error {
-	return func(ctx context.Context, env *Env, result *report.Result) (err error) {
-		namespace, end, err := env.Namespace(ctx, "burst")
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, end()) }()
+func burst(claims, pool int) question {
+	return func(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 		if err := env.Pool(ctx, namespace, env.Sized(pool)); err != nil {
 			return err
 		}
 		var claimed, floor []measure.Call
 		var ratios, spans, floorSpans []float64
 		n := env.Sized(claims)
-		err = rounds(ctx, burstRounds, func(int) error { return env.Full(ctx, namespace, poolName) }, func(round int) error {
+		err := rounds(ctx, burstRounds, func(int) error { return env.Full(ctx, namespace, poolName) }, func(round int) error {
 			calls := measure.Burst(ctx, n, env.createConfigMap(namespace, fmt.Sprintf("floor-%d", round)))
 			floor, floorSpans = append(floor, calls...), append(floorSpans, measure.Span(calls).Seconds())
 			return nil
@@ -80,12 +69,7 @@ func burst(claims, pool int) func(context.Context, *Env, *report.Result) error {
 }
 
 // halfColdBurst alternates a warm burst with one on a pool of half the size.
-func halfColdBurst(ctx context.Context, env *Env, result *report.Result) (err error) {
-	namespace, end, err := env.Namespace(ctx, "half-cold")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
+func halfColdBurst(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 	n := env.Sized(300)
 	if err := env.Pool(ctx, namespace, n); err != nil {
 		return err
@@ -107,7 +91,7 @@ func halfColdBurst(ctx context.Context, env *Env, result *report.Result) (err er
 			return nil
 		}
 	}
-	err = rounds(ctx, 3, run("warm", n, &warmCalls), run("mixed", n/2, &mixedCalls))
+	err := rounds(ctx, 3, run("warm", n, &warmCalls), run("mixed", n/2, &mixedCalls))
 	result.AddCalls("claim of the warm burst, answered", warmCalls)
 	result.AddCalls("claim of the half-cold burst, answered", mixedCalls)
 	result.AddRatio("p99", "p99 of the answer of the half-cold burst ÷ of the warm burst", ratios...)
@@ -129,13 +113,8 @@ func (e *Env) settleAt(ctx context.Context, namespace string, replicas int) erro
 }
 
 // throughput alternates 50 busy clients that claim with 50 that create ConfigMaps.
-func throughput(ctx context.Context, env *Env, result *report.Result) (err error) {
+func throughput(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 	const clients, poolSize, perRound = 50, 2500, 800
-	namespace, end, err := env.Namespace(ctx, "throughput")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
 	if err := env.Pool(ctx, namespace, env.Sized(poolSize)); err != nil {
 		return err
 	}
@@ -143,7 +122,7 @@ func throughput(ctx context.Context, env *Env, result *report.Result) (err error
 	var rates, floorRates, ratios []float64
 	limit := env.Sized(perRound)
 	perSecond := func(calls []measure.Call) float64 { return float64(len(calls)) / measure.Span(calls).Seconds() }
-	err = rounds(ctx, 4, func(int) error { return env.Full(ctx, namespace, poolName) }, func(round int) error {
+	err := rounds(ctx, 4, func(int) error { return env.Full(ctx, namespace, poolName) }, func(round int) error {
 		calls := measure.Closed(ctx, clients, limit, time.Minute, env.createConfigMap(namespace, fmt.Sprintf("floor-%d", round)))
 		floor, floorRates = append(floor, calls...), append(floorRates, perSecond(calls))
 		return nil

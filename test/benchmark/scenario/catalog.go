@@ -4,6 +4,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"agents.x-k8s.io/sandbox-apiserver/test/benchmark/measure"
@@ -17,8 +18,11 @@ type Scenario struct {
 	Replicas int
 	// Long is left out unless asked for by name or by --all.
 	Long bool
-	run  func(ctx context.Context, env *Env, result *report.Result) error
+	run  question
 }
+
+// question asks a cluster and notes what it answers. The namespace is its own.
+type question func(ctx context.Context, env *Env, namespace string, result *report.Result) error
 
 // Catalog lists all scenarios, in the order in which they run.
 func Catalog() []Scenario {
@@ -49,11 +53,20 @@ func (s Scenario) Run(ctx context.Context, env *Env) (*report.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.run(ctx, env, result); err != nil {
+	if err := s.ask(ctx, env, result); err != nil {
 		return nil, fmt.Errorf("running scenario %s: %w", s.Name, err)
 	}
 	result.Usage = processes.End()
 	return result, nil
+}
+
+// ask gives the question a namespace, and takes back all that it leaves.
+func (s Scenario) ask(ctx context.Context, env *Env, result *report.Result) error {
+	namespace, err := env.namespace(ctx, s.Name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.run(ctx, env, namespace, result), env.clean(context.WithoutCancel(ctx), namespace))
 }
 
 // rounds runs an operation several times in alternation with another, so that what

@@ -52,12 +52,7 @@ func (c *claimer) counts(result *report.Result) {
 
 // unloadedClaim alternates a claim with its floors, at a pace that lets the pool refill
 // between two claims.
-func unloadedClaim(ctx context.Context, env *Env, result *report.Result) (err error) {
-	namespace, end, err := env.Namespace(ctx, "claim")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end(), env.cleanEtcd(ctx)) }()
+func unloadedClaim(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 	if err := env.Pool(ctx, namespace, 20); err != nil {
 		return err
 	}
@@ -100,13 +95,8 @@ func (e *Env) alternate(ctx context.Context, n int, operations ...measure.Operat
 }
 
 // openLoop claims at a rate for a minute.
-func openLoop(rate int) func(context.Context, *Env, *report.Result) error {
-	return func(ctx context.Context, env *Env, result *report.Result) (err error) {
-		namespace, end, err := env.Namespace(ctx, fmt.Sprintf("rate-%d", rate))
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, end()) }()
+func openLoop(rate int) question {
+	return func(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 		if err := env.fullPool(ctx, namespace, env.Sized(200)); err != nil {
 			return err
 		}
@@ -136,13 +126,8 @@ func (e *Env) fullPool(ctx context.Context, namespace string, replicas int) erro
 }
 
 // highestRate doubles the rate until p99 passes the limit, then halves the gap twice.
-func highestRate(ctx context.Context, env *Env, result *report.Result) (err error) {
+func highestRate(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 	const limit = 100 * time.Millisecond
-	namespace, end, err := env.Namespace(ctx, "highest")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
 	if err := env.Pool(ctx, namespace, env.Sized(200)); err != nil {
 		return err
 	}

@@ -112,20 +112,24 @@ func (e *Env) ClusterRevision(ctx context.Context) (int64, error) {
 	return strconv.ParseInt(list.ResourceVersion, 10, 64)
 }
 
-// Namespace makes one for a scenario. End deletes it and waits until it is gone, so
-// that nothing of one scenario is left to run beside the next.
-func (e *Env) Namespace(ctx context.Context, scenario string) (namespace string, end func() error, err error) {
+// namespace makes one for a scenario.
+func (e *Env) namespace(ctx context.Context, scenario string) (string, error) {
 	e.namespaces++
-	namespace = fmt.Sprintf("bench-%s-%d", scenario, e.namespaces)
-	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	name := fmt.Sprintf("bench-%s-%d", scenario, e.namespaces)
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if _, err := e.Kube.CoreV1().Namespaces().Create(ctx, object, metav1.CreateOptions{}); err != nil {
-		return "", nil, fmt.Errorf("making a namespace: %w", err)
+		return "", fmt.Errorf("making a namespace: %w", err)
 	}
-	err = e.Until(ctx, "the namespace's ServiceAccount", func(ctx context.Context) (bool, error) {
-		_, err := e.Kube.CoreV1().ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{})
+	return name, e.Until(ctx, "the namespace's ServiceAccount", func(ctx context.Context) (bool, error) {
+		_, err := e.Kube.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
 		return err == nil, nil
 	})
-	return namespace, func() error { return e.deleteNamespace(context.WithoutCancel(ctx), namespace) }, err
+}
+
+// clean deletes what a scenario has made and waits until it is gone, so that nothing of
+// one scenario is left to run beside the next.
+func (e *Env) clean(ctx context.Context, namespace string) error {
+	return errors.Join(e.deleteNamespace(ctx, namespace), e.cleanEtcd(ctx))
 }
 
 func (e *Env) deleteNamespace(ctx context.Context, namespace string) error {

@@ -29,21 +29,23 @@ type grower struct {
 	listAll, startOfWatch []report.Point
 }
 
-func growth(ctx context.Context, env *Env, result *report.Result) (err error) {
-	g := &grower{env: env, result: result}
-	for name, namespace := range map[string]*string{"stored": &g.stored, "growth": &g.claims} {
-		made, end, err := env.Namespace(ctx, name)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, end()) }()
-		*namespace = made
+// growth keeps what is only stored in a namespace of its own: a pool is not to look for
+// its members among it.
+func growth(ctx context.Context, env *Env, namespace string, result *report.Result) error {
+	stored, err := env.namespace(ctx, "stored")
+	if err != nil {
+		return err
 	}
-	if err := env.fullPool(ctx, g.claims, 20); err != nil {
+	g := &grower{env: env, result: result, stored: stored, claims: namespace}
+	return errors.Join(g.run(ctx), env.clean(context.WithoutCancel(ctx), stored))
+}
+
+func (g *grower) run(ctx context.Context) error {
+	if err := g.env.fullPool(ctx, g.claims, 20); err != nil {
 		return err
 	}
 	for _, size := range []int{300, 1_000, 10_000, 50_000} {
-		if err := g.growTo(ctx, env.Sized(size)); err != nil {
+		if err := g.growTo(ctx, g.env.Sized(size)); err != nil {
 			return err
 		}
 		if err := g.ask(ctx); err != nil {
@@ -62,8 +64,8 @@ func (g *grower) growTo(ctx context.Context, size int) error {
 		_, err := g.env.Client.SandboxV1beta1().Sandboxes(g.stored).Create(ctx, sandbox, metav1.CreateOptions{})
 		return err
 	})
-	if failed := measure.Failed(calls); failed > 0 {
-		return fmt.Errorf("storing %d Sandboxes: %d were refused", size, failed)
+	if stored := len(calls) - measure.Failed(calls); stored != size-offset {
+		return fmt.Errorf("storing %d Sandboxes: %d of %d were stored in time", size, stored, size-offset)
 	}
 	g.count = size
 	g.result.AddFigure(fmt.Sprintf("creating up to %d", size), float64(len(calls))/measure.Span(calls).Seconds(), "Sandboxes/s")

@@ -4,7 +4,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -87,17 +86,12 @@ const (
 )
 
 // lifecycle alternates the steps of a Sandbox with a bare Pod's way to Ready.
-func lifecycle(ctx context.Context, env *Env, result *report.Result) (err error) {
-	namespace, end, err := env.Namespace(ctx, "lifecycle")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
+func lifecycle(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 	if err := env.Pool(ctx, namespace, 0); err != nil {
 		return err
 	}
 	s := &steps{env: env, namespace: namespace, begin: time.Now(), calls: map[string][]measure.Call{}}
-	err = rounds(ctx, env.Sized(40), s.pod(ctx), s.sandbox(ctx), s.pod(ctx), s.coldClaim(ctx))
+	err := rounds(ctx, env.Sized(40), s.pod(ctx), s.sandbox(ctx), s.pod(ctx), s.coldClaim(ctx))
 	all := map[string]measure.Quantiles{}
 	for _, step := range []string{stepPod, stepCreate, stepSuspend, stepResume, stepCold} {
 		all[step] = result.AddCalls(step, s.calls[step])

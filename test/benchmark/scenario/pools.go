@@ -4,7 +4,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,12 +14,7 @@ import (
 )
 
 // fill times a pool on its way to 1,000, and again after a burst.
-func fill(ctx context.Context, env *Env, result *report.Result) (err error) {
-	namespace, end, err := env.Namespace(ctx, "fill")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
+func fill(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 	if err := env.Pool(ctx, namespace, 0); err != nil {
 		return err
 	}
@@ -77,12 +71,7 @@ func (e *Env) barePods(ctx context.Context, namespace string, n int, result *rep
 }
 
 // writes counts what warm claims write, in both etcds.
-func writes(ctx context.Context, env *Env, result *report.Result) (err error) {
-	namespace, end, err := env.Namespace(ctx, "writes")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
+func writes(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 	n := env.Sized(100)
 	if err := env.fullPool(ctx, namespace, 2*n); err != nil {
 		return err
@@ -115,28 +104,26 @@ func writes(ctx context.Context, env *Env, result *report.Result) (err error) {
 }
 
 // largePool claims from one pool of 5,000.
-func largePool(ctx context.Context, env *Env, result *report.Result) (err error) {
-	return env.claimFromPools(ctx, result, 1, env.Sized(5000))
+func largePool(ctx context.Context, env *Env, namespace string, result *report.Result) error {
+	return env.claimFromPools(ctx, namespace, result, pools{1, env.Sized(5000)})
 }
 
 // manyPools claims from 500 pools in turn.
-func manyPools(ctx context.Context, env *Env, result *report.Result) (err error) {
-	return env.claimFromPools(ctx, result, env.Sized(500), 40)
+func manyPools(ctx context.Context, env *Env, namespace string, result *report.Result) error {
+	return env.claimFromPools(ctx, namespace, result, pools{env.Sized(500), 40})
 }
 
-func (e *Env) claimFromPools(ctx context.Context, result *report.Result, pools, size int) (err error) {
-	namespace, end, err := e.Namespace(ctx, "pools")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
-	if err := e.Pool(ctx, namespace, size); err != nil {
+// pools are so many, each of one size.
+type pools struct{ count, size int }
+
+func (e *Env) claimFromPools(ctx context.Context, namespace string, result *report.Result, wanted pools) error {
+	if err := e.Pool(ctx, namespace, wanted.size); err != nil {
 		return err
 	}
 	names := []string{poolName}
-	for i := 1; i < pools; i++ {
+	for i := 1; i < wanted.count; i++ {
 		name := fmt.Sprintf("%s-%d", poolName, i)
-		if err := e.AnotherPool(ctx, namespace, name, size); err != nil {
+		if err := e.AnotherPool(ctx, namespace, name, wanted.size); err != nil {
 			return err
 		}
 		names = append(names, name)
