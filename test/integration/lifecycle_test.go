@@ -155,8 +155,9 @@ func TestSuspendKeepsWhatResumeNeeds(t *testing.T) {
 	ns.WaitReady("dev")
 	assert.NotEqual(t, pod.UID, ns.Pod("dev").UID)
 	assert.Equal(t, disk.UID, ns.Disk("data-dev").UID)
-	assert.NoError(t, eventOf(ns, "dev", "Suspended", ""))
-	assert.NoError(t, eventOf(ns, "dev", "Resumed", ""))
+	for _, reason := range []string{"Suspended", "Resumed"} {
+		ns.Eventually("an Event says so", func() error { return eventOf(ns, "dev", reason, "") })
+	}
 }
 
 // TestSuspendingWaitsForThePod: while the Pod is going, the conditions say so.

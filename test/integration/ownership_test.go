@@ -113,7 +113,7 @@ func TestForeignObjects(t *testing.T) {
 			ns.Create(tc.sandbox)
 			ns.WaitConditions("dev", "Ready=False/NameConflict", "Suspended=False/PodNotOwned")
 			ns.WaitFor("dev", "names what is in the way", func(s *v1beta1.Sandbox) error { return readyMessage(s, tc.says) })
-			assert.NoError(t, eventOf(ns, "dev", "NameConflict", tc.says))
+			ns.Eventually("an Event says so", func() error { return eventOf(ns, "dev", "NameConflict", tc.says) })
 			if name != "pod" {
 				assert.NoError(t, harness.Gone(ns.GetPod("dev")(t.Context())), "a Pod was made all the same")
 			}
