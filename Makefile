@@ -45,6 +45,7 @@ test-e2e: binaries ## Run users' stories against the real control plane and the 
 
 # Verbose: a story that this machine cannot run says why.
 test-node: binaries ## Run users' stories on a real node (needs root), skipped loudly where there can be none
+	@go run ./hack/cluster build --with-node
 	go test -race -count 1 -timeout 15m -v ./test/node $(ARGS)
 
 stress: binaries ## Claim 5,000 times from three replicas that are killed all the while

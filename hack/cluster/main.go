@@ -7,14 +7,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/local"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/node"
 )
 
 // What --node may be.
@@ -46,7 +49,8 @@ func command() *cobra.Command {
 }
 
 func buildCommand() *cobra.Command {
-	return &cobra.Command{
+	withNode := false
+	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build what the cluster needs and is missing in bin/",
 		Args:  cobra.NoArgs,
@@ -58,10 +62,26 @@ func buildCommand() *cobra.Command {
 			if err := binaries.Ensure(cmd.Context(), root, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
+			if withNode {
+				if err := provideNode(cmd.Context(), root, cmd.ErrOrStderr()); err != nil {
+					return err
+				}
+			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "everything a cluster needs is in", root.Bin(""))
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&withNode, "with-node", withNode, "also install and build what a real node needs, where this machine can run one")
+	return cmd
+}
+
+// provideNode builds nothing where there can be no node: whoever then starts one is told why.
+func provideNode(ctx context.Context, root binaries.Root, progress io.Writer) error {
+	if obstacles := node.Obstacles(); len(obstacles) > 0 {
+		fmt.Fprintln(progress, "building nothing for a real node:", strings.Join(obstacles, "; "))
+		return nil
+	}
+	return node.Provide(ctx, root, progress)
 }
 
 func upCommand(dir *string) *cobra.Command {

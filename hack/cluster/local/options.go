@@ -3,11 +3,13 @@
 package local
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
 
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/node"
 )
 
 // DefaultNodes is how many simulated nodes a cluster has; each takes 110 Pods.
@@ -88,6 +90,15 @@ func (o Options) complete() (Options, error) {
 		o.Log = io.Discard
 	}
 	return o, nil
+}
+
+// provide builds and installs what this cluster needs and is missing: before any time limit,
+// it compiles for minutes the first time.
+func (o Options) provide(ctx context.Context) error {
+	if err := binaries.Ensure(ctx, o.Root, o.Log, o.programs()...); err != nil || !o.RealNode {
+		return err
+	}
+	return node.Provide(ctx, o.Root, o.Log)
 }
 
 // programs of the checkout that this cluster needs in bin/.

@@ -13,7 +13,6 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
-	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/process"
 )
 
@@ -46,7 +45,7 @@ func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	}
 	defer unlock()
 
-	if err := binaries.Ensure(ctx, opts.Root, opts.Log, opts.programs()...); err != nil {
+	if err := opts.provide(ctx); err != nil {
 		return nil, err
 	}
 	c, err := startOnce(ctx, opts, paths)

@@ -53,19 +53,22 @@ type Node struct {
 	kubeconfig string
 }
 
+// Provide installs and builds what is missing for Start. The first time it compiles for
+// minutes: a time limit is for what comes after it.
+func Provide(ctx context.Context, root binaries.Root, log io.Writer) error {
+	if found := Obstacles(); len(found) > 0 {
+		return fmt.Errorf("providing for a real node: %s", strings.Join(found, "; "))
+	}
+	if err := install(ctx, log); err != nil {
+		return err
+	}
+	return binaries.EnsureNode(ctx, root, log)
+}
+
 // Start returns a node whose kubelet is registering. A node that is there is completed: what
 // has died is started again, containers that run are left alone. On error everything that
-// there is of the node is taken back.
+// there is of the node is taken back. Provide has been called before.
 func Start(ctx context.Context, opts Options) (*Node, error) {
-	if found := Obstacles(); len(found) > 0 {
-		return nil, fmt.Errorf("starting a real node: %s", strings.Join(found, "; "))
-	}
-	if err := install(ctx, opts.Log); err != nil {
-		return nil, err
-	}
-	if err := binaries.EnsureNode(ctx, opts.Root, opts.Log); err != nil {
-		return nil, err
-	}
 	n, err := prepare(ctx, opts)
 	if err != nil {
 		return nil, err
