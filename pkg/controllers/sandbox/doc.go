@@ -23,6 +23,8 @@
 //     restored Sandbox says, so one that was suspended in the snapshot ends its Pod. What
 //     a deletion with --cascade=orphan leaves looks the same: a deleted Sandbox takes
 //     nothing back, and marks it as the user's before it goes;
+//   - the label with the name of a claim stays on a Pod whose Sandbox has no claim: after
+//     a restore it is all that says who uses the Pod. The next claim replaces it;
 //   - a Pod that was lost is replaced and one that ended by itself is not: once
 //     Finished is True it stays, and status is the memory of it;
 //   - no Pod of a template is made before the condition NetworkPolicyReady of the
