@@ -37,6 +37,8 @@ type ExtraConfig struct {
 	WatchCached func(schema.GroupResource) bool
 	// ConfirmStorageEpoch is the recorded epoch that an administrator declares replaced.
 	ConfirmStorageEpoch string
+	// ConfirmStorageComplete says that nothing is lost by that.
+	ConfirmStorageComplete bool
 }
 
 type completedConfig struct {

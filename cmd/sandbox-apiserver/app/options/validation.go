@@ -30,8 +30,17 @@ func (c Completed) Validate() []error {
 	if err := c.Certificate.validate(); err != nil {
 		errs = append(errs, err)
 	}
-	if messages := validation.IsDNS1123Label(c.ConfirmStorageEpoch); c.ConfirmStorageEpoch != "" && len(messages) > 0 {
-		errs = append(errs, fmt.Errorf("--confirm-storage-epoch %q: give the epoch as ConfigMap sandbox-apiserver-storage has it: %v", c.ConfirmStorageEpoch, messages))
+	return append(errs, c.validateConfirmation()...)
+}
+
+// validateConfirmation looks at what is said of a loss.
+func (o *Options) validateConfirmation() []error {
+	var errs []error
+	if messages := validation.IsDNS1123Label(o.ConfirmStorageEpoch); o.ConfirmStorageEpoch != "" && len(messages) > 0 {
+		errs = append(errs, fmt.Errorf("--confirm-storage-epoch %q: give the epoch as ConfigMap sandbox-apiserver-storage has it: %v", o.ConfirmStorageEpoch, messages))
+	}
+	if o.ConfirmStorageComplete && o.ConfirmStorageEpoch == "" {
+		errs = append(errs, fmt.Errorf("--confirm-storage-complete: says nothing without --confirm-storage-epoch; give the epoch as ConfigMap sandbox-apiserver-storage has it"))
 	}
 	return errs
 }
