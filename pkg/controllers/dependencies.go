@@ -4,6 +4,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
@@ -35,6 +36,9 @@ type Dependencies struct {
 	Recorder events.EventRecorder
 	// ClusterDomain ends the DNS names of Services.
 	ClusterDomain string
+	// Withheld says whether an unclaimed Sandbox of a pool that was made at that time is left
+	// alone, since a claim that the store has lost may use it. Nil: none is.
+	Withheld func(made time.Time) bool
 
 	broadcaster events.EventBroadcaster
 }

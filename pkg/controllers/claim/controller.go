@@ -5,6 +5,7 @@ package claim
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -23,7 +24,7 @@ const (
 	queueName = "claim-queue"
 )
 
-// Options are what the controller works with. All but Clock is required.
+// Options are what the controller works with. All but Withheld and Clock is required.
 type Options struct {
 	// Client reads and writes our own API: the loopback client.
 	Client sandboxclient.SandboxV1beta1Interface
@@ -33,6 +34,10 @@ type Options struct {
 	Sandboxes sandboxinformers.SandboxInformer
 	Pools     sandboxinformers.SandboxWarmPoolInformer
 	Templates sandboxinformers.SandboxTemplateInformer
+
+	// Withheld says whether a Sandbox of a pool that was made at that time is given to
+	// nobody. Nil: none is.
+	Withheld func(made time.Time) bool
 
 	Events EventRecorder
 	// Workers is the number of claims that are synced at a time, and of pools whose
@@ -58,6 +63,9 @@ type Controller struct {
 func New(options Options) *Controller {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
+	}
+	if options.Withheld == nil {
+		options.Withheld = func(time.Time) bool { return false }
 	}
 	c := &Controller{Options: options, cached: cachedSource(options), live: liveSource(options.Client)}
 	c.claims = worker.New(worker.Options{

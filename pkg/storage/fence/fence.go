@@ -249,7 +249,7 @@ func (f *Fence) refuse(ctx context.Context, verdict Verdict) {
 	}
 	note += "Put the right etcd back, or start with --confirm-storage-epoch=" + recorded + " to go on with what there is"
 	if verdict.Reason == EtcdReplaced {
-		note += ", and with --confirm-storage-complete if this is all there was"
+		note += ", and with --confirm-storage-complete if it was moved while no server ran"
 	}
 	f.report(ctx, Event{Reason: "Storage" + string(verdict.Reason), Action: "Refuse", Warning: true, Note: note})
 }

@@ -5,6 +5,8 @@ package fence
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -318,6 +320,15 @@ func (f *fixture) confirming(complete bool) *Fence {
 	return fence
 }
 
+// waitForEvent waits, since a fence closes before it reports.
+func (f *fixture) waitForEvent(reason, note string) {
+	f.Helper()
+	require.Eventually(f, func() bool {
+		_, _, events := f.marks.state()
+		return slices.ContainsFunc(events, func(e Event) bool { return e.Reason == reason && strings.Contains(e.Note, note) })
+	}, patience, time.Millisecond, "%s: %s", reason, note)
+}
+
 func TestLossIsRemembered(t *testing.T) {
 	f := newFixture(t)
 	first := f.green()
@@ -333,8 +344,7 @@ func TestLossIsRemembered(t *testing.T) {
 	f.start(complete)
 	f.waitFor(complete, Rewound)
 	assert.ErrorContains(t, complete.Gate.Err(), "behind")
-	_, _, events := f.marks.state()
-	assert.Contains(t, events[len(events)-1].Note, "--confirm-storage-complete says that nothing is lost")
+	f.waitForEvent("StorageRewound", "--confirm-storage-complete says that nothing is lost")
 	assert.Equal(t, begun.Epoch, f.store().Epoch, "neither a loss nor a move is written")
 
 	earliest := time.Now().Truncate(time.Second)
@@ -367,8 +377,7 @@ func TestMoveIsNoLoss(t *testing.T) {
 	assert.NotEqual(t, begun.Epoch, f.store().Epoch)
 	assert.Zero(t, f.store().LossConfirmed)
 	assert.False(t, moved.Gate.BeforeLoss(begun.Created))
-	_, _, events := f.marks.state()
-	assert.Equal(t, "StorageMoveConfirmed", events[len(events)-1].Reason)
+	f.waitForEvent("StorageMoveConfirmed", "nothing is lost")
 }
 
 func TestRewoundByLessThanABeat(t *testing.T) {
