@@ -61,8 +61,7 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig, withheld func(m
 	if err != nil {
 		return nil, err
 	}
-	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain)
-	dependencies.Withheld = withheld
+	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain, withheld)
 	e := &embedded{lock: lock, dependencies: dependencies, serve: func(warmindex.Key) {}}
 	e.index = warmindex.New[*v1beta1.Sandbox](warmindex.Options{
 		Replica: extra.LeaderElection.Identity, Serve: func(pool warmindex.Key) { e.serve(pool) },

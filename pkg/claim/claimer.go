@@ -5,7 +5,6 @@ package claim
 import (
 	"context"
 	"errors"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -47,9 +46,6 @@ type Claimer struct {
 // New returns a Claimer over the stores; nothing runs.
 func New(options Options) *Claimer {
 	registerMetrics()
-	if options.Withheld == nil {
-		options.Withheld = func(time.Time) bool { return false }
-	}
 	return &Claimer{Options: options}
 }
 

@@ -42,7 +42,7 @@ type Options struct {
 	// ClusterDomain ends the DNS names of Services.
 	ClusterDomain string
 	// Withheld says whether a Sandbox of a pool that was made at that time is given to
-	// nobody, since somebody may use it. Nil: none is.
+	// nobody, since somebody may use it.
 	Withheld func(made time.Time) bool
 	// Now is the clock.
 	Now func() time.Time

@@ -27,13 +27,13 @@ type Sources struct {
 	Sandboxes, Pools, Templates, Claims cache.SharedInformer
 }
 
-// FeedOptions are what a Feed works with. All but Withheld and Clock is required.
+// FeedOptions are what a Feed works with. All but Clock is required.
 type FeedOptions struct {
 	Index *Sandboxes
 	// Hash is what TemplateHashLabel has on a Sandbox that is made from the template now. It must be pure and not empty.
 	Hash func(*v1beta1.SandboxTemplate) string
 	// Withheld says whether a Sandbox that was made at that time is offered to nobody, whatever it looks like, since somebody
-	// may use it. The answer about a time must not change. Nil: none is.
+	// may use it. The answer about a time must not change.
 	Withheld func(made time.Time) bool
 	// Clock is the real one if nil.
 	Clock clock.PassiveClock
@@ -57,9 +57,6 @@ type Feed struct {
 func NewFeed(options FeedOptions) *Feed {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
-	}
-	if options.Withheld == nil {
-		options.Withheld = func(time.Time) bool { return false }
 	}
 	return &Feed{
 		FeedOptions: options,

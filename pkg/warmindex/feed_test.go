@@ -176,9 +176,10 @@ func testClaim(name, pool string) *v1beta1.SandboxClaim {
 
 func newTestFeed() *Feed {
 	return NewFeed(FeedOptions{
-		Index: New[*v1beta1.Sandbox](Options{}),
-		Hash:  annotatedHash,
-		Clock: clocktesting.NewFakePassiveClock(epoch),
+		Index:    New[*v1beta1.Sandbox](Options{}),
+		Hash:     annotatedHash,
+		Withheld: func(time.Time) bool { return false },
+		Clock:    clocktesting.NewFakePassiveClock(epoch),
 	})
 }
 

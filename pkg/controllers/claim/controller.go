@@ -24,7 +24,7 @@ const (
 	queueName = "claim-queue"
 )
 
-// Options are what the controller works with. All but Withheld and Clock is required.
+// Options are what the controller works with. All but Clock is required.
 type Options struct {
 	// Client reads and writes our own API: the loopback client.
 	Client sandboxclient.SandboxV1beta1Interface
@@ -36,7 +36,7 @@ type Options struct {
 	Templates sandboxinformers.SandboxTemplateInformer
 
 	// Withheld says whether a Sandbox of a pool that was made at that time is given to
-	// nobody. Nil: none is.
+	// nobody.
 	Withheld func(made time.Time) bool
 
 	Events EventRecorder
@@ -63,9 +63,6 @@ type Controller struct {
 func New(options Options) *Controller {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
-	}
-	if options.Withheld == nil {
-		options.Withheld = func(time.Time) bool { return false }
 	}
 	c := &Controller{Options: options, cached: cachedSource(options), live: liveSource(options.Client)}
 	c.claims = worker.New(worker.Options{

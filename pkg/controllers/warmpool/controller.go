@@ -19,7 +19,7 @@ import (
 // name is the controller's name in logs and metrics.
 const name = "warmpool"
 
-// Options are what the controller works with. All but Withheld and Clock is required.
+// Options are what the controller works with. All but Clock is required.
 type Options struct {
 	// Pools and Sandboxes are read and written through the loopback client. Its
 	// lists must be consistent, as they are when no resourceVersion is asked for.
@@ -32,7 +32,7 @@ type Options struct {
 	SandboxInformer sandboxinformers.SandboxInformer
 
 	// Withheld says whether a member that was made at that time may be in use by a claim that
-	// the store has lost. The answer about a time must not change. Nil: none is.
+	// the store has lost. The answer about a time must not change.
 	Withheld func(made time.Time) bool
 
 	Events EventRecorder
@@ -57,9 +57,6 @@ type Controller struct {
 func New(options Options) *Controller {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
-	}
-	if options.Withheld == nil {
-		options.Withheld = func(time.Time) bool { return false }
 	}
 	c := &Controller{Options: options, memories: &memories{}, expectations: &expectations{}, refills: &refills{}}
 	c.worker = worker.New(worker.Options{

@@ -52,10 +52,9 @@ type Options struct {
 	Marks    Marks
 	Reporter Reporter
 	// Confirm is the recorded epoch that an administrator declares replaced; stale
-	// ones have no effect. Complete says that nothing is lost by that, as when etcd was
-	// moved; it has no effect alone.
-	Confirm  string
-	Complete bool
+	// ones have no effect. Complete is the same epoch where nothing is lost by that, as when
+	// etcd was moved; one that was left from an earlier move has no effect either.
+	Confirm, Complete string
 	// Gate is opened and closed by this fence alone.
 	Gate   *Gate
 	Timing Timing
@@ -201,7 +200,7 @@ func (f *Fence) take(ctx context.Context, verdict Verdict, store Store) error {
 		}
 		f.report(ctx, Event{Reason: "StorageEpochBegun", Action: "Begin", Note: "first start: the epoch is " + epoch})
 	case stepConfirm:
-		c := confirmation{epoch: epoch, at: now, complete: f.Complete}
+		c := confirmation{epoch: epoch, at: now, complete: f.Complete == f.mark.Epoch}
 		if _, err := f.etcd.write(ctx, store, store.confirmed(f.mark, c)); err != nil {
 			return err
 		}
@@ -249,7 +248,7 @@ func (f *Fence) refuse(ctx context.Context, verdict Verdict) {
 	}
 	note += "Put the right etcd back, or start with --confirm-storage-epoch=" + recorded + " to go on with what there is"
 	if verdict.Reason == EtcdReplaced {
-		note += ", and with --confirm-storage-complete if it was moved while no server ran"
+		note += ", and with --confirm-storage-complete=" + recorded + " if it was moved while no server ran"
 	}
 	f.report(ctx, Event{Reason: "Storage" + string(verdict.Reason), Action: "Refuse", Warning: true, Note: note})
 }

@@ -312,11 +312,14 @@ func (f *fixture) behind(revision int64) {
 	f.etcd.use(other.KV, nil)
 }
 
+// confirming is a fence with the flags of an administrator who has looked.
 func (f *fixture) confirming(complete bool) *Fence {
 	f.Helper()
 	mark, _, _ := f.marks.state()
 	fence := f.fence(mark.Epoch)
-	fence.Complete = complete
+	if complete {
+		fence.Complete = mark.Epoch
+	}
 	return fence
 }
 
@@ -378,6 +381,20 @@ func TestMoveIsNoLoss(t *testing.T) {
 	assert.Zero(t, f.store().LossConfirmed)
 	assert.False(t, moved.Gate.BeforeLoss(begun.Created))
 	f.waitForEvent("StorageMoveConfirmed", "nothing is lost")
+}
+
+// TestFlagOfAnEarlierMoveCallsNoRestoreComplete: it stays in the manifest, and the next loss may
+// look like a move.
+func TestFlagOfAnEarlierMoveCallsNoRestoreComplete(t *testing.T) {
+	f := newFixture(t)
+	first := f.green()
+	f.behind(f.store().modRevision)
+	f.waitFor(first, EtcdReplaced)
+	fence := f.confirming(false)
+	fence.Complete = "the-epoch-before"
+	f.start(fence)
+	f.waitFor(fence, "")
+	assert.NotZero(t, f.store().LossConfirmed)
 }
 
 func TestRewoundByLessThanABeat(t *testing.T) {

@@ -67,10 +67,9 @@ type Situation struct {
 	// Seen is the furthest that this process has seen while it was green; the zero
 	// value before that.
 	Seen Position
-	// Confirm is the recorded epoch that an administrator declares replaced, Complete that
-	// nothing is lost by that.
-	Confirm  string
-	Complete bool
+	// Confirm is the recorded epoch that an administrator declares replaced; Complete is it
+	// once more where nothing is lost by that.
+	Confirm, Complete string
 }
 
 // step is what to write before the next look.
@@ -150,7 +149,7 @@ func (s Situation) red(reason Reason, message string) Verdict {
 	switch {
 	case s.Confirm == "" || s.Confirm != s.Mark.Epoch || s.Seen.Epoch != "":
 		return Verdict{Reason: reason, Message: message}
-	case s.Complete && reason != EtcdReplaced:
+	case s.Complete == s.Confirm && reason != EtcdReplaced:
 		return Verdict{Reason: reason, Message: message, contradicts: true}
 	}
 	return Verdict{Reason: NotVerified, Message: "confirmed, but not written yet: " + message, step: stepConfirm}

@@ -6,32 +6,32 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestConfirmationFlags(t *testing.T) {
-	const epoch = "1f0c7bb2-91a5-4d39-8a4b-2f6f0f1f7a10"
+	const epoch, earlier, none = "1f0c7bb2-91a5-4d39-8a4b-2f6f0f1f7a10", "0b3a", "The Epoch"
 	for name, c := range map[string]struct {
-		epoch    string
-		complete bool
-		want     string
+		epoch, complete string
+		want            []string
 	}{
-		"neither":            {"", false, ""},
-		"a loss":             {epoch, false, ""},
-		"a move":             {epoch, true, ""},
-		"complete alone":     {"", true, "--confirm-storage-complete: says nothing without --confirm-storage-epoch"},
-		"no epoch of ours":   {"The Epoch", false, `--confirm-storage-epoch "The Epoch"`},
-		"complete, no epoch": {"The Epoch", true, `--confirm-storage-epoch "The Epoch"`},
+		"neither":                      {"", "", nil},
+		"a loss":                       {epoch, "", nil},
+		"a move":                       {epoch, epoch, nil},
+		"a loss, left from a move":     {epoch, earlier, nil},
+		"complete alone":               {"", epoch, []string{"--confirm-storage-complete \"" + epoch + "\": it says nothing without"}},
+		"no epoch of ours":             {none, "", []string{`--confirm-storage-epoch "The Epoch"`}},
+		"complete, no epoch of ours":   {epoch, none, []string{`--confirm-storage-complete "The Epoch"`}},
+		"a word that is no epoch ever": {epoch, "true", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := New()
 			o.ConfirmStorageEpoch, o.ConfirmStorageComplete = c.epoch, c.complete
 			errs := o.validateConfirmation()
-			if c.want == "" {
-				assert.Empty(t, errs)
-				return
+			require.Len(t, errs, len(c.want))
+			for i := range errs {
+				assert.ErrorContains(t, errs[i], c.want[i])
 			}
-			assert.Len(t, errs, 1)
-			assert.ErrorContains(t, errs[0], c.want)
 		})
 	}
 }
