@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -272,7 +273,7 @@ func restoreEmbedded(t *testing.T, m *machine) {
 	for _, line := range []string{m.ns.Name + " " + used + " late\n", m.ns.Name + " " + unused + " -\n"} {
 		assert.Contains(t, out, line)
 	}
-	assert.Equal(t, 2, strings.Count(out, m.ns.Name+" "), "the new ones are not withheld")
+	assert.Len(t, regexp.MustCompile(`(?m)^`+m.ns.Name+` `).FindAllString(out, -1), 2, "the new ones are not withheld")
 	m.ns.WaitGone("what nobody used", m.ns.GetPod(unused))
 	m.ns.WaitGone("its Sandbox", m.ns.GetSandbox(unused))
 	assert.Equal(t, before["pod/"+used], m.ns.Pod(used).UID)
