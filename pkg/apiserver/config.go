@@ -35,8 +35,9 @@ type ExtraConfig struct {
 	Mover Mover
 	// WatchCached says whether a resource gets a watch cache.
 	WatchCached func(schema.GroupResource) bool
-	// ConfirmStorageEpoch is the recorded epoch that an administrator declares replaced.
-	ConfirmStorageEpoch string
+	// ConfirmStorageEpoch is the recorded epoch that an administrator declares replaced,
+	// ConfirmStorageComplete the same where nothing is lost by that.
+	ConfirmStorageEpoch, ConfirmStorageComplete string
 }
 
 type completedConfig struct {

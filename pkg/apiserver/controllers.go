@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/server/healthz"
@@ -41,8 +42,9 @@ type queueServer interface {
 	Serve(pool warmindex.Key)
 }
 
-// newEmbedded reaches our own API over the loopback and Pods through kube.
-func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, error) {
+// newEmbedded reaches our own API over the loopback and Pods through kube. What was made
+// before a loss of etcd is withheld.
+func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig, withheld func(made time.Time) bool) (*embedded, error) {
 	own := rest.CopyConfig(loopback)
 	own.QPS, own.ContentType = -1, runtime.ContentTypeProtobuf
 	sandboxes, err := versioned.NewForConfig(own)
@@ -59,14 +61,14 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, err
 	if err != nil {
 		return nil, err
 	}
-	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain)
+	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain, withheld)
 	e := &embedded{lock: lock, dependencies: dependencies, serve: func(warmindex.Key) {}}
 	e.index = warmindex.New[*v1beta1.Sandbox](warmindex.Options{
 		Replica: extra.LeaderElection.Identity, Serve: func(pool warmindex.Key) { e.serve(pool) },
 	})
 	// Another server of this process may have registered its index before.
 	_ = legacyregistry.CustomRegister(warmindex.NewCollector(e.index))
-	e.feed = warmindex.NewFeed(warmindex.FeedOptions{Index: e.index, Hash: render.TemplateHash})
+	e.feed = warmindex.NewFeed(warmindex.FeedOptions{Index: e.index, Hash: render.TemplateHash, Withheld: withheld})
 	if err := errors.Join(e.feed.Attach(claimSources(dependencies)), countSandboxes(dependencies)); err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (c CompletedConfig) newFence() (*storageFence, error) {
 	return &storageFence{gate: c.gate, release: release, Fence: fence.New(fence.Options{
 		Etcd: etcd, Key: path.Join(prefix, storageKey), Housekeeping: compactionKey,
 		Marks: mark, Reporter: mark,
-		Confirm: c.extra.ConfirmStorageEpoch, Gate: c.gate, Timing: fence.DefaultTiming(),
+		Confirm: c.extra.ConfirmStorageEpoch, Complete: c.extra.ConfirmStorageComplete, Gate: c.gate, Timing: fence.DefaultTiming(),
 	})}, nil
 }
 

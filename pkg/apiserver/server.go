@@ -30,7 +30,7 @@ func (c CompletedConfig) New() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the generic server: %w", err)
 	}
-	embedded, err := newEmbedded(c.generic.LoopbackClientConfig, c.kube.ClientConfig, c.extra)
+	embedded, err := newEmbedded(c.generic.LoopbackClientConfig, c.kube.ClientConfig, c.extra, c.gate.BeforeLoss)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (c CompletedConfig) New() (*Server, error) {
 		Claims: claim.Options{
 			Index:     embedded.index,
 			Admission: chainAdmission{chain: c.kube.AdmissionControl, interfaces: admission.NewObjectInterfacesFromScheme(Scheme)},
-			Defaulter: Scheme, ClusterDomain: c.extra.ClusterDomain, Now: time.Now,
+			Defaulter: Scheme, ClusterDomain: c.extra.ClusterDomain, Withheld: c.gate.BeforeLoss, Now: time.Now,
 		},
 	})
 	if err != nil {

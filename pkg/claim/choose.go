@@ -4,6 +4,7 @@ package claim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -61,6 +62,10 @@ func (c *Claimer) chooseVeryOne(ctx context.Context, r Request, pool *sandbox.Sa
 		return nil, err
 	}
 	stored := obj.(*sandbox.Sandbox)
+	if available(stored) && c.Withheld(stored.CreationTimestamp.Time) {
+		return nil, apierrors.NewConflict(sandbox.Resource("sandboxes"), r.Sandbox,
+			errors.New("it is withheld: it was made before etcd was restored, so somebody may use it; claim another one, or from the pool"))
+	}
 	if !available(stored) || !fits(stored) || c.Index.Waiting(poolKey(pool)) > 0 || lost > maxRaces {
 		return nil, apierrors.NewConflict(sandbox.Resource("sandboxes"), r.Sandbox,
 			fmt.Errorf("it is not an available Sandbox of pool %q: it is claimed, set aside for a claim that waits, of an earlier template, or not Ready", pool.Name))

@@ -41,6 +41,9 @@ type Options struct {
 	Defaulter runtime.ObjectDefaulter
 	// ClusterDomain ends the DNS names of Services.
 	ClusterDomain string
+	// Withheld says whether a Sandbox of a pool that was made at that time is given to
+	// nobody, since somebody may use it.
+	Withheld func(made time.Time) bool
 	// Now is the clock.
 	Now func() time.Time
 }

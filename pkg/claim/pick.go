@@ -81,13 +81,14 @@ func (p picker) look(ctx context.Context, reserved reservation) (*sandbox.Sandbo
 }
 
 // fitting tells the Sandboxes that belong to the pool from those that the index
-// still has of a deleted pool of that name and, where the pool promises that no
-// such Sandbox is given away, from those of an earlier template. The index knows
-// of a change a moment later than etcd, so etcd is asked for the template.
+// still has of a deleted pool of that name, from those that are withheld and, where
+// the pool promises that no such Sandbox is given away, from those of an earlier
+// template. The index knows of a change a moment later than etcd, so etcd is asked for
+// the template. What is asked here of a Sandbox cannot change: its maker and its making.
 func (c *Claimer) fitting(ctx context.Context, pool *sandbox.SandboxWarmPool) (func(*sandbox.Sandbox) bool, error) {
 	ofPool := func(sbx *sandbox.Sandbox) bool {
 		owner := metav1.GetControllerOfNoCopy(sbx)
-		return owner != nil && owner.UID == pool.UID
+		return owner != nil && owner.UID == pool.UID && !c.Withheld(sbx.CreationTimestamp.Time)
 	}
 	if pool.Spec.UpdateStrategy.Type != sandbox.RecreateStrategy {
 		return ofPool, nil

@@ -4,6 +4,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
@@ -35,12 +36,15 @@ type Dependencies struct {
 	Recorder events.EventRecorder
 	// ClusterDomain ends the DNS names of Services.
 	ClusterDomain string
+	// Withheld says whether an unclaimed Sandbox of a pool that was made at that time is left
+	// alone, since a claim that the store has lost may use it.
+	Withheld func(made time.Time) bool
 
 	broadcaster events.EventBroadcaster
 }
 
 // NewDependencies builds the caches of both clients; nothing runs before Start.
-func NewDependencies(sandboxes versioned.Interface, cluster kubernetes.Interface, clusterDomain string) Dependencies {
+func NewDependencies(sandboxes versioned.Interface, cluster kubernetes.Interface, clusterDomain string, withheld func(made time.Time) bool) Dependencies {
 	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: cluster.EventsV1()})
 	return Dependencies{
 		Sandboxes:     sandboxes,
@@ -50,6 +54,7 @@ func NewDependencies(sandboxes versioned.Interface, cluster kubernetes.Interface
 		Nodes:         informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTransform(sandbox.StripNode)),
 		Recorder:      broadcaster.NewRecorder(scheme.Scheme, component),
 		ClusterDomain: clusterDomain,
+		Withheld:      withheld,
 		broadcaster:   broadcaster,
 	}
 }

@@ -80,6 +80,7 @@ func newWarmPoolController(d Dependencies, workers int) Controller {
 		PoolInformer:     own.SandboxWarmPools(),
 		TemplateInformer: own.SandboxTemplates(),
 		SandboxInformer:  own.Sandboxes(),
+		Withheld:         d.Withheld,
 		Events:           d.Recorder,
 		Workers:          workers,
 	})
@@ -93,6 +94,7 @@ func newClaimController(d Dependencies, workers int) Controller {
 		Sandboxes: own.Sandboxes(),
 		Pools:     own.SandboxWarmPools(),
 		Templates: own.SandboxTemplates(),
+		Withheld:  d.Withheld,
 		Events:    d.Recorder,
 		Workers:   workers,
 	})

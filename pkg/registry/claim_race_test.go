@@ -5,6 +5,7 @@ package registry_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -198,6 +199,46 @@ func TestRecreateHoldsAtEveryDoor(t *testing.T) {
 
 	// The template may come back: what was passed over is still offered.
 	assert.Equal(t, 1, s.index.Len(pythonPool))
+}
+
+// TestWithheldSandboxIsGivenToNobody, whatever the index says.
+func TestWithheldSandboxIsGivenToNobody(t *testing.T) {
+	s := withPool(t)
+	waits, rejects := newClaim("waits"), newClaim("rejects")
+	waits.Spec.OnEmptyPool, rejects.Spec.OnEmptyPool = sandbox.OnEmptyPoolWait, sandbox.OnEmptyPoolReject
+	waiting, err := s.claim("sandboxclaims", "", waits)
+	require.NoError(t, err)
+	waits.UID = waiting.UID
+	for i := range 12 { // more than races are lost before etcd is asked
+		s.warm(fmt.Sprintf("old-%d", i))
+	}
+	s.withheld = true
+
+	_, err = s.claim("sandboxclaims", "", rejects)
+	assert.True(t, apierrors.IsTooManyRequests(err), "%v", err)
+	for door, url := range map[string]string{"sandboxclaims": "", "sandboxwarmpools/claim": "python"} {
+		answer, err := s.claim(door, url, newClaim("of-"+strings.ReplaceAll(door, "/", "-")))
+		require.NoError(t, err, door)
+		assert.Equal(t, sandbox.LaunchCold, answer.Status.Sandbox.LaunchType, door)
+	}
+	_, err = s.claim("sandboxes/claim", "old-0", newClaim("mine"))
+	assert.True(t, apierrors.IsConflict(err), "the index has it: %v", err)
+	assert.ErrorContains(t, err, "withheld")
+	s.index.Delete(warmindex.Key{Namespace: namespace, Name: "old-0"})
+	_, err = s.claim("sandboxes/claim", "old-0", newClaim("mine"))
+	assert.True(t, apierrors.IsConflict(err), "the index has it not: %v", err)
+
+	server := s.ctx
+	s.ctx = request.WithUser(s.ctx, &user.DefaultInfo{Name: user.APIServerUser})
+	served, err := s.claim("sandboxwarmpools/claim", "python", waits)
+	require.NoError(t, err)
+	assert.Nil(t, served.Status.Sandbox)
+	s.ctx = server
+
+	s.withheld = false
+	answer, err := s.claim("sandboxclaims", "", rejects)
+	require.NoError(t, err, "the control")
+	assert.Equal(t, sandbox.LaunchWarm, answer.Status.Sandbox.LaunchType)
 }
 
 func TestMemberOfADeletedPoolIsNotDrawnFromItsSuccessor(t *testing.T) {

@@ -43,6 +43,8 @@ type served struct {
 	index   *warmindex.Sandboxes
 	codec   runtime.Codec // of what is in etcd
 	ctx     context.Context
+	// withheld says that whatever there is was made before a loss.
+	withheld bool
 }
 
 // admitAll is an admission chain without plugins.
@@ -71,22 +73,25 @@ func serve(t *testing.T) *served {
 	getter := options.CreateRESTOptionsGetter(&genericoptions.SimpleStorageFactory{StorageConfig: options.StorageConfig}, nil)
 	cached := func(schema.GroupResource) bool { return true }
 	index := warmindex.New[*v1beta1.Sandbox](warmindex.Options{})
+	s := &served{T: t, etcd: etcd, index: index, codec: codec, ctx: request.WithNamespace(t.Context(), namespace)}
 	storage, err := registry.NewStorage(registry.Options{
 		Typer: scheme, Getter: transaction.NewBackend().WrapRESTOptions(getter, cached), MaxPoolReplicas: maxPoolReplicas,
-		Claims: claim.Options{Index: index, Admission: admitAll{}, Defaulter: scheme, ClusterDomain: "cluster.local", Now: time.Now},
+		Claims: claim.Options{Index: index, Admission: admitAll{}, Defaulter: scheme, ClusterDomain: "cluster.local", Now: time.Now,
+			Withheld: func(time.Time) bool { return s.withheld }},
 	})
 	require.NoError(t, err)
+	s.storage = storage
 	t.Cleanup(func() {
-		for _, s := range storage {
-			s.Destroy()
+		for _, resource := range storage {
+			resource.Destroy()
 		}
 	})
-	for name, s := range storage { // lists are refused until the watch cache is filled
-		if ready, ok := s.(rest.StorageWithReadiness); ok {
+	for name, resource := range storage { // lists are refused until the watch cache is filled
+		if ready, ok := resource.(rest.StorageWithReadiness); ok {
 			require.Eventually(t, func() bool { return ready.ReadinessCheck() == nil }, time.Minute, 10*time.Millisecond, name)
 		}
 	}
-	return &served{T: t, etcd: etcd, storage: storage, index: index, codec: codec, ctx: request.WithNamespace(t.Context(), namespace)}
+	return s
 }
 
 // on is the context of a request for a resource.

@@ -41,6 +41,11 @@
 // replica so has an order of its own and rarely meets another, while no replica ever passes over a Sandbox for one that is
 // more than an hour younger, and none is left lying.
 //
+// # Withheld Sandboxes
+//
+// After a loss of the store a Sandbox of before it may be in use by a claim that is lost, although nothing of it says so.
+// Such a one is offered to nobody. FeedOptions.Withheld tells by the time at which it was made.
+//
 // # Waiting claims
 //
 // What becomes available belongs to the claims that wait at its pool: others are offered only what is left when one is

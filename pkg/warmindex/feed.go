@@ -32,6 +32,9 @@ type FeedOptions struct {
 	Index *Sandboxes
 	// Hash is what TemplateHashLabel has on a Sandbox that is made from the template now. It must be pure and not empty.
 	Hash func(*v1beta1.SandboxTemplate) string
+	// Withheld says whether a Sandbox that was made at that time is offered to nobody, whatever it looks like, since somebody
+	// may use it. The answer about a time must not change.
+	Withheld func(made time.Time) bool
 	// Clock is the real one if nil.
 	Clock clock.PassiveClock
 }
@@ -213,7 +216,7 @@ func (f *Feed) judge(key Key, sandbox *v1beta1.Sandbox, pool *v1beta1.SandboxWar
 		f.Index.Delete(key)
 		return
 	}
-	if pool == nil || !Available(sandbox, pool, f.hashes[templateOf(pool)]) {
+	if pool == nil || f.Withheld(sandbox.CreationTimestamp.Time) || !Available(sandbox, pool, f.hashes[templateOf(pool)]) {
 		f.Index.Remove(key, revision)
 		return
 	}
@@ -227,8 +230,8 @@ func (f *Feed) judge(key Key, sandbox *v1beta1.Sandbox, pool *v1beta1.SandboxWar
 	})
 }
 
-// Available says whether a claim may draw the Sandbox from the pool. The hash is the one that the pool's template has now,
-// empty if there is no such template.
+// Available says whether a claim may draw the Sandbox from the pool, if it is not withheld. The hash is the one that the
+// pool's template has now, empty if there is no such template.
 func Available(sandbox *v1beta1.Sandbox, pool *v1beta1.SandboxWarmPool, hash string) bool {
 	return memberOf(sandbox, pool) &&
 		pool.DeletionTimestamp.IsZero() &&

@@ -176,9 +176,10 @@ func testClaim(name, pool string) *v1beta1.SandboxClaim {
 
 func newTestFeed() *Feed {
 	return NewFeed(FeedOptions{
-		Index: New[*v1beta1.Sandbox](Options{}),
-		Hash:  annotatedHash,
-		Clock: clocktesting.NewFakePassiveClock(epoch),
+		Index:    New[*v1beta1.Sandbox](Options{}),
+		Hash:     annotatedHash,
+		Withheld: func(time.Time) bool { return false },
+		Clock:    clocktesting.NewFakePassiveClock(epoch),
 	})
 }
 
@@ -194,6 +195,28 @@ func TestAnEntryIsWhatAClaimNeeds(t *testing.T) {
 		Key: sandboxKey("blue-x7k2p"), Pool: blue, UID: "sandbox-uid", Revision: 41, Created: epoch, Payload: sandbox,
 	}, r.Entry())
 	assert.Same(t, sandbox, r.Entry().Payload)
+}
+
+// What was made before a loss of the store may be in use by a claim that the store has lost.
+func TestAWithheldSandboxIsNotOffered(t *testing.T) {
+	loss := epoch
+	feed := NewFeed(FeedOptions{
+		Index: New[*v1beta1.Sandbox](Options{}), Hash: annotatedHash, Clock: clocktesting.NewFakePassiveClock(epoch),
+		Withheld: func(made time.Time) bool { return !made.After(loss) },
+	})
+	before, after := testSandbox(), testSandbox()
+	after.Name, after.UID, after.CreationTimestamp = "blue-later", "later-uid", metav1.NewTime(loss.Add(time.Second))
+	feed.setTemplate(Key{Namespace: "default", Name: "python"}, testTemplate(current))
+	feed.setSandbox(sandboxKey(before.Name), before)
+	feed.setSandbox(sandboxKey(after.Name), after)
+	feed.setPool(blue, testPool())
+	feed.setSandbox(sandboxKey(before.Name), before)
+	assert.Equal(t, 1, feed.Index.Len(blue))
+	_, ok := feed.Index.ReserveNamed(sandboxKey(before.Name))
+	assert.False(t, ok)
+	r, ok := feed.Index.ReserveForWaiting(blue)
+	require.True(t, ok)
+	assert.Same(t, after, r.Entry().Payload)
 }
 
 func TestASandboxWithoutAUsableRevisionIsNotOffered(t *testing.T) {

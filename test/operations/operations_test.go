@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/local"
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/ports"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/test/harness"
 )
 
@@ -178,7 +180,7 @@ spec: {podTemplate: {spec: {containers: [{name: main, image: python}]}}}
 apiVersion: sandbox.agents.x-k8s.io/v1beta1
 kind: SandboxWarmPool
 metadata: {name: python}
-spec: {replicas: 1, sandboxTemplateRef: {name: python}}
+spec: {replicas: 2, sandboxTemplateRef: {name: python}}
 ---
 apiVersion: sandbox.agents.x-k8s.io/v1beta1
 kind: SandboxClaim
@@ -187,10 +189,20 @@ spec: {warmPoolRef: {name: python}}
 `
 	_, err := env.Cluster.Kubectl(m.t.Context(), objects, "apply", "-n", m.ns.Name, "-f", "-")
 	require.NoError(m.t, err)
-	m.ns.Eventually("the claim's Sandbox and that of the pool are there", func() error {
+	m.settle()
+}
+
+// settle waits until the pool is full and every Sandbox has its Pod.
+func (m *machine) settle() {
+	m.t.Helper()
+	m.ns.Eventually("the pool is full and all Pods are there", func() error {
+		pool, err := m.ns.Pools().Get(m.t.Context(), "python", metav1.GetOptions{})
+		if err != nil || pool.Status.Replicas != 2 || pool.Status.ReadyReplicas != 2 {
+			return fmt.Errorf("%d of %d Ready: %w", pool.Status.ReadyReplicas, pool.Status.Replicas, err)
+		}
 		list, err := m.ns.Sandboxes().List(m.t.Context(), metav1.ListOptions{})
-		if err != nil || len(list.Items) != 3 {
-			return fmt.Errorf("%d Sandboxes: %w", len(list.Items), err)
+		if err != nil {
+			return err
 		}
 		for i := range list.Items {
 			if _, err := m.ns.Pods().Get(m.t.Context(), list.Items[i].Name, metav1.GetOptions{}); err != nil {
@@ -201,15 +213,71 @@ spec: {warmPoolRef: {name: python}}
 	})
 }
 
+// claim draws a Sandbox of the pool, and waits until its Pod says so.
+func (m *machine) claim(name string) (sandbox string) {
+	m.t.Helper()
+	claim, err := m.ns.Claims().Create(m.t.Context(), harness.Claim(name, "python"), metav1.CreateOptions{})
+	require.NoError(m.t, err)
+	require.NotNil(m.t, claim.Status.Sandbox)
+	require.Equal(m.t, v1beta1.LaunchWarm, claim.Status.Sandbox.LaunchType)
+	sandbox = claim.Status.Sandbox.Name
+	m.ns.Eventually("the Pod says who uses it", func() error {
+		if by := m.ns.Pod(sandbox).Labels[v1beta1.ClaimLabel]; by != name {
+			return fmt.Errorf("used by %q", by)
+		}
+		return nil
+	})
+	return sandbox
+}
+
+// members are the Sandboxes of the pool that nobody has claimed.
+func (m *machine) members() []string {
+	m.t.Helper()
+	list, err := m.ns.Sandboxes().List(m.t.Context(), metav1.ListOptions{LabelSelector: v1beta1.WarmPoolLabel + ",!" + v1beta1.ClaimLabel})
+	require.NoError(m.t, err)
+	var names []string
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	return names
+}
+
+// remain says that all of these are there, as they were.
+func (m *machine) remain(before map[string]types.UID) {
+	m.t.Helper()
+	found := m.identities()
+	for name, uid := range before {
+		assert.Equal(m.t, uid, found[name], name)
+	}
+}
+
 func restoreEmbedded(t *testing.T, m *machine) {
 	t.Helper()
-	before := m.identities()
+	before, old := m.identities(), m.members()
 	m.run("backup-and-restore.md", "Save the embedded etcd", m.backup("embedded.db"))
 	m.ns.Create(harness.Sandbox("later"))
+	used := m.claim("late")
 	m.run("backup-and-restore.md", "Restore the embedded etcd", m.backup("embedded.db"))
-	assert.Equal(t, before, m.identities())
+	m.settle()
+	m.remain(before)
 	_, err := m.ns.Sandboxes().Get(t.Context(), "later", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%v", err)
+
+	// What nobody has claimed since goes, what somebody has stays.
+	out := m.run("backup-and-restore.md", "Pools")
+	require.Len(t, old, 2)
+	unused := old[0]
+	if unused == used {
+		unused = old[1]
+	}
+	for _, line := range []string{m.ns.Name + " " + used + " late\n", m.ns.Name + " " + unused + " -\n"} {
+		assert.Contains(t, out, line)
+	}
+	assert.Len(t, regexp.MustCompile(`(?m)^`+m.ns.Name+` `).FindAllString(out, -1), 2, "the new ones are not withheld")
+	m.ns.WaitGone("what nobody used", m.ns.GetPod(unused))
+	m.ns.WaitGone("its Sandbox", m.ns.GetSandbox(unused))
+	assert.Equal(t, before["pod/"+used], m.ns.Pod(used).UID)
+	assert.Equal(t, "late", m.ns.Pod(used).Labels[v1beta1.ClaimLabel])
 }
 
 func encrypt(t *testing.T, m *machine) {
@@ -240,6 +308,8 @@ func moveToExternal(t *testing.T, m *machine) {
 	assert.Equal(t, before, m.identities())
 	m.ns.Create(harness.Sandbox("external"))
 	m.ns.WaitReady("external")
+	assert.Contains(t, before, "sandbox/"+m.claim("moved"), "nothing was lost, so nothing more is withheld")
+	m.settle()
 }
 
 func restoreExternal(t *testing.T, m *machine) {
@@ -248,7 +318,8 @@ func restoreExternal(t *testing.T, m *machine) {
 	m.run("backup-and-restore.md", "Save an external etcd", m.backup("external.db"))
 	m.ns.Create(harness.Sandbox("even-later"))
 	m.run("backup-and-restore.md", "Restore an external etcd", m.backup("external.db"))
-	assert.Equal(t, before, m.identities())
+	m.settle()
+	m.remain(before)
 	_, err := m.ns.Sandboxes().Get(t.Context(), "even-later", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%v", err)
 }

@@ -42,8 +42,9 @@ func NewConfig(o options.Completed) (*apiserver.Config, error) {
 		LeaderElection: apiserver.LeaderElection{
 			Namespace: o.LeaseNamespace, Name: "sandbox-apiserver", Identity: hostname + "_" + string(uuid.NewUUID()),
 		},
-		ConfirmStorageEpoch: o.ConfirmStorageEpoch,
-		WatchCached:         apiserver.WatchCached(o.Recommended.Etcd),
+		ConfirmStorageEpoch:    o.ConfirmStorageEpoch,
+		ConfirmStorageComplete: o.ConfirmStorageComplete,
+		WatchCached:            apiserver.WatchCached(o.Recommended.Etcd),
 	}}, nil
 }
 

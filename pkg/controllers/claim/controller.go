@@ -5,6 +5,7 @@ package claim
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -33,6 +34,10 @@ type Options struct {
 	Sandboxes sandboxinformers.SandboxInformer
 	Pools     sandboxinformers.SandboxWarmPoolInformer
 	Templates sandboxinformers.SandboxTemplateInformer
+
+	// Withheld says whether a Sandbox of a pool that was made at that time is given to
+	// nobody.
+	Withheld func(made time.Time) bool
 
 	Events EventRecorder
 	// Workers is the number of claims that are synced at a time, and of pools whose

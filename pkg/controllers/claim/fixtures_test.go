@@ -152,6 +152,9 @@ func unclaimed(s *v1beta1.Sandbox) {
 	ownedBy(poolKind, "python", "uid-python")(s)
 }
 
+// madeBeforeTheLoss is a member that may be in use by a claim that the store has lost.
+func madeBeforeTheLoss(s *v1beta1.Sandbox) { s.CreationTimestamp = at(-25 * time.Hour) }
+
 func claimedBy(name string, uid types.UID) sandboxChange {
 	return func(s *v1beta1.Sandbox) {
 		s.Spec.ClaimRef = &v1beta1.SandboxClaimReference{Name: name, UID: uid}

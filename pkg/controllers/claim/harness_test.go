@@ -68,6 +68,7 @@ func newHarness(t *testing.T, live ...runtime.Object) *harness {
 		Sandboxes: informers.Sandboxes(),
 		Pools:     informers.SandboxWarmPools(),
 		Templates: informers.SandboxTemplates(),
+		Withheld:  func(made time.Time) bool { return made.Before(now.Add(-24 * time.Hour)) },
 		Events:    h.events,
 		Workers:   2,
 		Clock:     h.clock,

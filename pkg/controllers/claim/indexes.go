@@ -81,7 +81,7 @@ func (c *Controller) namingClaim(claim worker.Key) []*v1beta1.Sandbox {
 func (c *Controller) availableAt(pool *v1beta1.SandboxWarmPool) []*v1beta1.Sandbox {
 	var members []*v1beta1.Sandbox
 	for _, sandbox := range indexed[*v1beta1.Sandbox](c.Sandboxes.Informer(), byPool, cache.MetaObjectToName(pool)) {
-		if metav1.IsControlledBy(sandbox, pool) {
+		if metav1.IsControlledBy(sandbox, pool) && !c.Withheld(sandbox.CreationTimestamp.Time) {
 			members = append(members, sandbox)
 		}
 	}

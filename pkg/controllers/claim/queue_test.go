@@ -103,6 +103,13 @@ func TestServing(t *testing.T) {
 		"only labelled as a member": {
 			objects: []runtime.Object{newPool(), member("a", orphaned), queued("x", 0)}, free: []string{"a"},
 		},
+		"withheld": {
+			objects: []runtime.Object{newPool(), member("a", madeBeforeTheLoss), queued("x", 0)}, free: []string{"a"},
+		},
+		"withheld, and one that is not": {
+			objects: []runtime.Object{newPool(), member("a", madeBeforeTheLoss), member("b"), queued("x", 0), queued("y", time.Minute)},
+			free:    []string{"b"}, asked: []string{"python/y"}, given: []string{"y=b"},
+		},
 		"pool gone": {objects: []runtime.Object{member("a"), queued("x", 0)}, free: []string{"a"}},
 		"pool going": {
 			objects: []runtime.Object{newPool(func(p *v1beta1.SandboxWarmPool) { p.DeletionTimestamp = deleted }), member("a"), queued("x", 0)},

@@ -29,12 +29,12 @@ func (c *Controller) announce(ctx context.Context, p plan, before memory) {
 	switch {
 	case p.memory.stopped && !before.stopped:
 		logger.Info("WARNING: too much is without a Sandbox, no orphan is deleted: is this the right store?",
-			"children", p.children, "missing", p.missing)
+			"children", p.stopsFor.children, "missing", p.stopsFor.missing)
 		c.Events.Eventf(apiService.DeepCopy(), nil, corev1.EventTypeWarning, "OrphanSweepStopped", "Sweep",
-			"%d of %d Pods and Services are of Sandboxes that do not exist: no orphan is deleted; restore the right store, or delete what is not wanted",
-			p.missing, p.children)
+			"%d of the oldest %d Pods and Services are of Sandboxes that do not exist: no orphan is deleted; restore the right store, or delete what is not wanted",
+			p.stopsFor.missing, p.stopsFor.children)
 	case !p.memory.stopped && before.stopped:
-		logger.Info("Orphans are swept again", "children", p.children, "missing", p.missing)
+		logger.Info("Orphans are swept again", "children", p.share.children, "missing", p.share.missing)
 	}
 }
 

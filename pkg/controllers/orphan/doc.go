@@ -18,11 +18,13 @@
 //     was. The delete names UID and resourceVersion;
 //   - three a minute, all kinds together;
 //   - while the children without a Sandbox, those that the collector has not detached yet
-//     included, are at most a quarter of all children. More smell of a wrong store: the
-//     sweep stops, a metric, an Event on the APIService and the log say so, and an
-//     administrator decides, by deleting what is not wanted or by putting the right store
-//     in place. Children that are made meanwhile count, so the share may fall by itself,
-//     too. When the sweep goes on, the grace begins anew.
+//     included, are at most a quarter of all that were made until the same moment, whatever
+//     the moment. More smell of a wrong store: the sweep stops, a metric, an Event on the
+//     APIService and the log say so, and an administrator decides, by deleting what is not
+//     wanted or by putting the right store in place. Children that are made meanwhile do
+//     not release the brake: it is measured among those that are no younger. Old ones that
+//     go tighten it, since what is lost is then more of what is left. When the sweep goes
+//     on, the grace begins anew.
 //
 // To keep a Pod, take the label sandbox.agents.x-k8s.io/sandbox-uid off it, or set it to
 // "retained". docs/operations/orphans.md says how.

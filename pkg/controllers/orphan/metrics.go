@@ -36,7 +36,7 @@ var (
 var registerMetrics = sync.OnceFunc(func() { legacyregistry.MustRegister(orphans, sweepStopped, deletions) })
 
 func report(p plan) {
-	orphans.Set(float64(p.missing))
+	orphans.Set(float64(p.share.missing))
 	stopped := 0.0
 	if p.memory.stopped {
 		stopped = 1

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// brakeShare is the part of all children that may be without a Sandbox: one in so many.
+// brakeShare is the part of the children that may be without a Sandbox: one in so many.
 const brakeShare = 4
 
 // Kinds of children. The values are part of the metric.
@@ -29,6 +29,7 @@ type child struct {
 	sandbox types.UID
 	// detached: it has no controller any more.
 	detached bool
+	created  time.Time
 }
 
 // observed is what a sweep saw in the caches.
@@ -46,10 +47,18 @@ type memory struct {
 	stopped bool
 }
 
+// share counts children, and what of them is without a Sandbox.
+type share struct {
+	children, missing int
+}
+
+func (s share) tooLarge() bool { return s.missing*brakeShare > s.children }
+
 // plan is what comes of a sweep.
 type plan struct {
-	// children and missing count what there is, and what of it is without a Sandbox.
-	children, missing int
+	// share of all children, and, if the sweep stops, the one that it stops for.
+	share    share
+	stopsFor share
 	// noticed are the orphans of which nobody was told yet.
 	noticed []child
 	// due is the orphan to delete now; nil for none.
@@ -60,18 +69,18 @@ type plan struct {
 
 // decide says what is to be done about the orphans among what was seen.
 func decide(seen observed, before memory, now time.Time, grace time.Duration) plan {
-	p := plan{children: len(seen.children)}
+	p := plan{share: share{children: len(seen.children)}}
 	var orphans []child
 	for _, c := range seen.children {
 		if seen.sandboxes[c.sandbox] {
 			continue
 		}
-		p.missing++
+		p.share.missing++
 		if c.detached {
 			orphans = append(orphans, c)
 		}
 	}
-	if p.missing*brakeShare > p.children {
+	if p.stopsFor = seen.stopsFor(); p.stopsFor.tooLarge() {
 		p.memory.stopped = true
 		return p
 	}
@@ -86,6 +95,27 @@ func decide(seen observed, before memory, now time.Time, grace time.Duration) pl
 	}
 	p.due = earliest(orphans, p.memory.since, now.Add(-grace))
 	return p
+}
+
+// stopsFor is the share, among the children made until some moment, that is too large; of
+// several that of the last moment, and none if there is none. The moment makes a share
+// that can only be changed by what becomes of those children: the ones that are made
+// later, with a Sandbox or without, change it for later moments alone.
+func (o observed) stopsFor() share {
+	byAge := slices.Clone(o.children)
+	slices.SortFunc(byAge, func(a, b child) int { return a.created.Compare(b.created) })
+	var soFar, found share
+	for i, c := range byAge {
+		soFar.children++
+		if !o.sandboxes[c.sandbox] {
+			soFar.missing++
+		}
+		// Creation times are of whole seconds: what has the same one counts together.
+		if last := i+1 == len(byAge) || byAge[i+1].created.After(c.created); last && soFar.tooLarge() {
+			found = soFar
+		}
+	}
+	return found
 }
 
 // earliest is the orphan that was seen first, among those seen no later than until.

@@ -73,6 +73,6 @@ func (o *observed) add(resource string, obj metav1.Object) {
 	}
 	o.children = append(o.children, child{
 		resource: resource, namespace: obj.GetNamespace(), name: obj.GetName(), uid: obj.GetUID(),
-		sandbox: uid, detached: render.Detached(obj),
+		sandbox: uid, detached: render.Detached(obj), created: obj.GetCreationTimestamp().Time,
 	})
 }

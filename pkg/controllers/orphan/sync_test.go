@@ -272,6 +272,29 @@ func TestTheBrakeIsTold(t *testing.T) {
 	assert.NotEmpty(t, h.sweep(defaultGrace))
 }
 
+// Pools refill after a loss: that is nobody's decision.
+func TestTheBrakeIsNotReleasedByWhatIsMadeLater(t *testing.T) {
+	h := newHarness(t)
+	for _, name := range []string{"a", "b", "c"} {
+		h.add(lostPod(name))
+	}
+	h.sweep(0)
+	require.Equal(t, []string{"Warning OrphanSweepStopped"}, h.told(), "3 of 11")
+	for i := range 20 {
+		sandbox := newSandbox(fmt.Sprint("later-", i))
+		pod := render.Pod(sandbox, "uid-anchor")
+		pod.CreationTimestamp = metav1.NewTime(now.Add(time.Minute))
+		h.cacheSandbox(sandbox)
+		h.add(pod)
+	}
+	assert.Empty(t, h.sweep(time.Minute))
+	assert.Empty(t, h.sweep(2*defaultGrace))
+	assert.Empty(t, h.told())
+	h.gone(lostPod("c"))
+	assert.Empty(t, h.sweep(time.Minute), "the grace begins")
+	assert.NotEmpty(t, h.sweep(defaultGrace))
+}
+
 // One delete that is refused does not keep the others waiting.
 func TestRefusedDeletes(t *testing.T) {
 	h := due(t)

@@ -25,6 +25,8 @@
 //     marked as the user's before the Sandbox goes. A finalizer asks for that, and once
 //     the garbage collector has taken it off, the mark that package registry/sandbox
 //     has put in its place;
+//   - the label with the name of a claim stays on a Pod whose Sandbox has no claim: after
+//     a restore it is all that says who uses the Pod. The next claim replaces it;
 //   - a Pod that was lost is replaced and one that ended by itself is not: once
 //     Finished is True it stays, and status is the memory of it;
 //   - no Pod of a template is made before the condition NetworkPolicyReady of the

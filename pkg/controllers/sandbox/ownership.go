@@ -127,12 +127,19 @@ func hasOwner(owners []metav1.OwnerReference, owner metav1.OwnerReference) bool 
 
 // podDrift compares the metadata with that of a Pod that were made today, so that
 // what a claim adds reaches the Pod that runs. A changed spec waits for the next Pod.
+//
+// A claim that the Pod names and the Sandbox does not is one that the store has lost. Its
+// name stays on the Pod: nothing else says who uses it.
 func podDrift(pod *corev1.Pod, sandbox *v1beta1.Sandbox, anchor *corev1.Service) map[string]any {
 	var uid types.UID
 	if anchor != nil && anchor.DeletionTimestamp == nil && isShared(anchor) {
 		uid = anchor.UID
 	}
-	return drift(pod, render.Pod(sandbox, uid))
+	wanted := render.Pod(sandbox, uid)
+	if by, named := pod.Labels[v1beta1.ClaimLabel]; named && sandbox.Spec.ClaimRef == nil {
+		wanted.Labels[v1beta1.ClaimLabel] = by
+	}
+	return drift(pod, wanted)
 }
 
 // serviceDrift is the merge patch that a Service of ours needs; empty if none.

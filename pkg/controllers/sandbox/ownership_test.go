@@ -43,6 +43,26 @@ func TestPodDrift(t *testing.T) {
 			newSandbox(func(s *v1beta1.Sandbox) { s.Labels = map[string]string{v1beta1.ClaimLabel: "mine"} }), sharedService(),
 			map[string]any{"labels": map[string]any{v1beta1.ClaimLabel: "mine", v1beta1.WarmPoolLabel: nil}},
 		},
+		"claimed by another one than the Pod says": {
+			newPod(func(p *corev1.Pod) { p.Labels[v1beta1.ClaimLabel] = "earlier" }),
+			newSandbox(func(s *v1beta1.Sandbox) {
+				s.Spec.ClaimRef = &v1beta1.SandboxClaimReference{Name: "mine", UID: "uid-mine"}
+				s.Labels = map[string]string{v1beta1.ClaimLabel: "mine"}
+			}), sharedService(),
+			map[string]any{"labels": map[string]any{v1beta1.ClaimLabel: "mine"}},
+		},
+		"a claim that the store has lost: its name stays, other reserved labels are repaired": {
+			newPod(func(p *corev1.Pod) {
+				p.Labels[v1beta1.ClaimLabel], p.Labels["user"], p.Labels[v1beta1.KeyPrefix+"x"] = "mine", "ada", "y"
+				p.Annotations = map[string]string{"note": "x"}
+				delete(p.Labels, v1beta1.SandboxLabel)
+			}),
+			newSandbox(func(s *v1beta1.Sandbox) { s.Labels = map[string]string{v1beta1.WarmPoolLabel: "pool"} }), sharedService(),
+			map[string]any{"labels": map[string]any{v1beta1.SandboxLabel: "true", v1beta1.WarmPoolLabel: "pool", v1beta1.KeyPrefix + "x": nil}},
+		},
+		"a claim that the store has lost, and nothing else": {
+			newPod(func(p *corev1.Pod) { p.Labels[v1beta1.ClaimLabel] = "mine" }), newSandbox(), sharedService(), map[string]any{},
+		},
 		"a claim added to the podTemplate": {
 			newPod(func(p *corev1.Pod) { p.Annotations = map[string]string{"theirs": "x"} }),
 			newSandbox(func(s *v1beta1.Sandbox) {

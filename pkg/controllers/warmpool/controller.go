@@ -4,6 +4,7 @@ package warmpool
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -29,6 +30,10 @@ type Options struct {
 	TemplateInformer sandboxinformers.SandboxTemplateInformer
 	// SandboxInformer has all Sandboxes. The controller adds an index to it.
 	SandboxInformer sandboxinformers.SandboxInformer
+
+	// Withheld says whether a member that was made at that time may be in use by a claim that
+	// the store has lost. The answer about a time must not change.
+	Withheld func(made time.Time) bool
 
 	Events EventRecorder
 	// Workers is the number of pools that are synced at a time. Each has at most

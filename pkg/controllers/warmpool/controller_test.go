@@ -142,14 +142,14 @@ func TestMetrics(t *testing.T) {
 	failing := v1beta1.SandboxWarmPoolStatus{Conditions: []metav1.Condition{{
 		Type: v1beta1.ConditionProgressing, Status: metav1.ConditionFalse, Reason: reasonSandboxesFail,
 	}}}
-	setSizes(warm, 3, failing)
+	setSizes(warm, see(3), failing)
 	assert.Contains(t, sizes(), `sandbox_apiserver_warmpool_stuck{namespace="team",pool="warm",reason="SandboxesFail"} 1`)
 	failing.Conditions[0].Reason = reasonFailedCreate
-	setSizes(warm, 3, failing)
+	setSizes(warm, see(3), failing)
 	assert.Contains(t, sizes(), `reason="FailedCreate"} 1`)
 	assert.NotContains(t, sizes(), "SandboxesFail\"", "it is stuck for one reason at a time")
 	failing.Conditions[0].Status = metav1.ConditionTrue
-	setSizes(warm, 3, failing)
+	setSizes(warm, see(3), failing)
 	assert.NotContains(t, sizes(), `reason="FailedCreate"`, "it has come loose")
 	h.newTerm()
 	assert.NotContains(t, sizes(), `"warm"`, "nor does a replica that does not lead tell any")

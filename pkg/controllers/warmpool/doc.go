@@ -9,6 +9,11 @@
 // A claim takes the Sandbox over, owner and all: so it leaves the pool. One that is
 // being deleted counts no longer, its successor need not wait for it.
 //
+// A Sandbox that was made before a loss of the store was confirmed is no member either: a
+// claim that was lost may use it. It is withheld: the pool says how many there are and
+// does nothing else with them, so it makes others in their place. What it makes must not be
+// withheld in its turn, so it makes nothing while its clock says that the loss is yet to be.
+//
 // A sync has four steps. look reads the caches, decide, which is pure, turns what
 // was seen into a plan, apply carries it out, report writes the status.
 //
@@ -39,6 +44,8 @@
 // their Sandbox is gone, and a name is an identity: in DNS, and for retained disks.
 //
 // # Promises
+//   - A Sandbox that is withheld is neither counted nor deleted, whatever its state and
+//     whatever is asked of the pool.
 //   - Deletes carry UID and resourceVersion: a Sandbox that was claimed, or changed at
 //     all, since it was looked at is not deleted.
 //   - A member that finished, or has had a node and was not Ready for unreadyGrace, is

@@ -46,6 +46,7 @@ func (c *Controller) gather(run *pass) (observed, error) {
 		replicas:     int(ptr.Deref(run.pool.Spec.Replicas, 1)),
 		strategy:     run.pool.Spec.UpdateStrategy,
 		replacements: run.memory.replacements,
+		early:        c.Withheld(run.now),
 	}
 	template, err := found(c.TemplateInformer.Lister().SandboxTemplates(run.pool.Namespace).Get(run.pool.Spec.SandboxTemplateRef.Name))
 	if err != nil {
@@ -72,7 +73,8 @@ func (c *Controller) gather(run *pass) (observed, error) {
 	return seen, nil
 }
 
-// gatherMembers leaves out what has been deleted, whether the cache knows or not. What
+// gatherMembers leaves out what has been deleted, whether the cache knows or not, and only
+// counts what is withheld: no plan ever knows which those are. What
 // it meets in the cache is not expected any more, unless it is on its way out and a
 // late request may make it again.
 func (c *Controller) gatherMembers(run *pass, seen *observed, expected map[string]creation) error {
@@ -88,6 +90,12 @@ func (c *Controller) gatherMembers(run *pass, seen *observed, expected map[strin
 			continue
 		}
 		here := sandbox.DeletionTimestamp == nil
+		if c.Withheld(sandbox.CreationTimestamp.Time) {
+			if here {
+				seen.withheld++
+			}
+			continue
+		}
 		if here && run.memory.deleted.Has(sandbox.UID) {
 			unseen.Insert(sandbox.UID)
 			here = false
@@ -121,7 +129,7 @@ func (c *Controller) survey(ctx context.Context, run *pass) error {
 	}
 	for i := range list.Items {
 		sandbox := &list.Items[i]
-		if !isMember(sandbox, run.pool) || sandbox.DeletionTimestamp != nil {
+		if !isMember(sandbox, run.pool) || sandbox.DeletionTimestamp != nil || c.Withheld(sandbox.CreationTimestamp.Time) {
 			continue
 		}
 		delete(expected, sandbox.Name)

@@ -41,7 +41,8 @@ func newReplica(server *server, recorder EventRecorder) *replica {
 	r.Controller = New(Options{
 		Pools: r.client.SandboxV1beta1(), Sandboxes: r.client.SandboxV1beta1(),
 		PoolInformer: own.SandboxWarmPools(), TemplateInformer: own.SandboxTemplates(), SandboxInformer: own.Sandboxes(),
-		Events: recorder, Workers: 2, Clock: server.clock,
+		Withheld: func(time.Time) bool { return false },
+		Events:   recorder, Workers: 2, Clock: server.clock,
 	})
 	if err := r.index(); err != nil {
 		panic(err)

@@ -43,6 +43,14 @@ var (
 		Help:           "Unclaimed Sandboxes of a pool that were made from an earlier template. Reported by the leader.",
 		StabilityLevel: metrics.BETA,
 	}, []string{"namespace", "pool"})
+	withheldReplicas = metrics.NewGaugeVec(&metrics.GaugeOpts{
+		Namespace: "sandbox_apiserver",
+		Subsystem: "warmpool",
+		Name:      "withheld_replicas",
+		Help: "Sandboxes of a pool that were made before a loss of etcd was confirmed, so that a claim that was lost may use them: " +
+			"neither offered nor counted nor deleted until somebody decides. Reported by the leader.",
+		StabilityLevel: metrics.ALPHA,
+	}, []string{"namespace", "pool"})
 	stuckPools = metrics.NewGaugeVec(&metrics.GaugeOpts{
 		Namespace: "sandbox_apiserver",
 		Subsystem: "warmpool",
@@ -78,14 +86,15 @@ var (
 
 // registerMetrics is called at run time: only then are the feature gates of the metrics library set.
 var registerMetrics = sync.OnceFunc(func() {
-	legacyregistry.MustRegister(desiredReplicas, readyReplicas, staleReplicas, stuckPools, refillDuration, creations, deletions)
+	legacyregistry.MustRegister(desiredReplicas, readyReplicas, staleReplicas, withheldReplicas, stuckPools, refillDuration, creations, deletions)
 })
 
 // reasonsStuck are those of Progressing=False.
 var reasonsStuck = []string{reasonTemplateNotFound, reasonFailedCreate, reasonSandboxesFail, reasonSandboxesBlocked}
 
-func setSizes(pool worker.Key, desired int, status v1beta1.SandboxWarmPoolStatus) {
-	desiredReplicas.WithLabelValues(pool.Namespace, pool.Name).Set(float64(desired))
+func setSizes(pool worker.Key, seen observed, status v1beta1.SandboxWarmPoolStatus) {
+	desiredReplicas.WithLabelValues(pool.Namespace, pool.Name).Set(float64(seen.replicas))
+	withheldReplicas.WithLabelValues(pool.Namespace, pool.Name).Set(float64(seen.withheld))
 	readyReplicas.WithLabelValues(pool.Namespace, pool.Name).Set(float64(status.ReadyReplicas))
 	staleReplicas.WithLabelValues(pool.Namespace, pool.Name).Set(float64(status.StaleReplicas))
 	progressing := meta.FindStatusCondition(status.Conditions, v1beta1.ConditionProgressing)
@@ -100,7 +109,7 @@ func setSizes(pool worker.Key, desired int, status v1beta1.SandboxWarmPoolStatus
 
 // forgetSizes ends the series of a pool.
 func forgetSizes(pool worker.Key) {
-	for _, size := range []*metrics.GaugeVec{desiredReplicas, readyReplicas, staleReplicas} {
+	for _, size := range []*metrics.GaugeVec{desiredReplicas, readyReplicas, staleReplicas, withheldReplicas} {
 		size.DeleteLabelValues(pool.Namespace, pool.Name)
 	}
 	for _, reason := range reasonsStuck {
@@ -110,7 +119,7 @@ func forgetSizes(pool worker.Key) {
 
 // resetSizes removes all pools: they are another replica's to report.
 func resetSizes() {
-	for _, of := range []*metrics.GaugeVec{desiredReplicas, readyReplicas, staleReplicas, stuckPools} {
+	for _, of := range []*metrics.GaugeVec{desiredReplicas, readyReplicas, staleReplicas, withheldReplicas, stuckPools} {
 		of.Reset()
 	}
 }

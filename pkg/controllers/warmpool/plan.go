@@ -25,6 +25,10 @@ const (
 // because it fails.
 const replaceShare = 4
 
+// earlyRetry is when a pool that may not make members yet is looked at again: the second of
+// a loss is over then, if clocks agree.
+const earlyRetry = time.Second
+
 // observed is what a sync saw of one pool. It is read only.
 type observed struct {
 	replicas int
@@ -37,13 +41,21 @@ type observed struct {
 	sure   int
 	unsure []string
 	oldest time.Time
+	// withheld are those that would be members, had they not been made before a loss of the
+	// store. early says that what is made now would be one of them.
+	withheld int
+	early    bool
 
 	replacements brake
 }
 
 // missing is how many members have to be made when some are deleted, those included
-// that may exist. If even they are too many, none: it is not known which to ask for.
+// that may exist. If even they are too many, none: it is not known which to ask for. None
+// either as long as they would not count.
 func (o observed) missing(deleted []removal) int {
+	if o.early {
+		return 0
+	}
 	vacated := 0
 	for i := range deleted {
 		if !deleted[i].mayReturn {
@@ -89,6 +101,9 @@ func decide(seen observed, now time.Time) plan {
 		left = p.replaceStale(left, seen)
 		left = p.replaceFailing(left, seen, now)
 		p.create = seen.missing(p.remove)
+	}
+	if seen.early {
+		p.lookAgainAfter(earlyRetry)
 	}
 	for i := range left {
 		if at := left[i].stuckAt; at.After(now) {

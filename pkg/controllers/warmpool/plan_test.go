@@ -89,8 +89,13 @@ func TestFillAndShrink(t *testing.T) {
 			see(1, members(1, 1), members(2, 1, isUnschedulable), members(3, 1, hasEnded), members(4, 1, isDown)),
 			"-3(surplus) -4(surplus) -2(surplus)",
 		},
-		"expected ones count":   {see(2, members(1, 2, isUp)).expecting(1), "-2(surplus)"},
-		"perhaps ones do not":   {see(2, members(1, 2, isUp)).expecting(0, "warm-x"), ""},
+		"expected ones count": {see(2, members(1, 2, isUp)).expecting(1), "-2(surplus)"},
+		"perhaps ones do not": {see(2, members(1, 2, isUp)).expecting(0, "warm-x"), ""},
+		"before the loss is over": {func() observed {
+			seen := see(3, members(1, 1, isUp))
+			seen.early = true
+			return seen
+		}(), ""},
 		"no template, no fill":  {see(3, members(1, 1, isUp)).withoutTemplate(), ""},
 		"no template, a shrink": {see(1, members(1, 2, isUp)).withoutTemplate(), "-2(surplus)"},
 		"no template, failures": {see(1, members(1, 1, hasEnded)).withoutTemplate(), ""},

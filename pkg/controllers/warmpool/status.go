@@ -29,6 +29,9 @@ const (
 	// Of Available.
 	reasonReplicasReady    = "ReplicasReady"
 	reasonReplicasNotReady = "ReplicasNotReady"
+	// Of Withheld.
+	reasonLossConfirmed = "LossConfirmed"
+	reasonNoneWithheld  = "NoneWithheld"
 )
 
 // EventRecorder is the part of k8s.io/client-go/tools/events that is used here.
@@ -55,7 +58,11 @@ func statusOf(o outcome, now time.Time) v1beta1.SandboxWarmPoolStatus {
 	status.StaleReplicas = int32(count(o.seen.members, func(m member) bool { return m.stale }))
 	status.Selector = labels.Set{v1beta1.WarmPoolLabel: o.pool.Name}.String() + ",!" + v1beta1.ClaimLabel
 	status.ObservedGeneration = o.pool.Generation
-	for _, condition := range []metav1.Condition{o.progressing(), o.available()} {
+	conditions := []metav1.Condition{o.progressing(), o.available()}
+	if o.seen.withheld > 0 || meta.FindStatusCondition(status.Conditions, v1beta1.ConditionWithheld) != nil {
+		conditions = append(conditions, o.withheld())
+	}
+	for _, condition := range conditions {
 		condition.Message = clip(condition.Message)
 		condition.ObservedGeneration = o.pool.Generation
 		condition.LastTransitionTime = metav1.NewTime(now)
@@ -85,6 +92,8 @@ func (o outcome) progressing() metav1.Condition {
 		return condition(metav1.ConditionTrue, reasonShrinking, "there are more Sandboxes than are asked for")
 	case o.seen.strategy.Type != v1beta1.OnReplenishStrategy && count(members, isStaleMember) > 0:
 		return condition(metav1.ConditionTrue, reasonRollingOut, "Sandboxes of an earlier template are being replaced")
+	case o.seen.early && o.usable() < o.seen.replicas:
+		return condition(metav1.ConditionTrue, reasonFilling, "no Sandbox is made before the clock of the leader is past the moment at which the loss of etcd was confirmed")
 	case missing > 0 || o.usable() < o.seen.replicas:
 		return condition(metav1.ConditionTrue, reasonFilling, "Sandboxes are being made or are starting")
 	default:
@@ -107,6 +116,23 @@ func (o outcome) available() metav1.Condition {
 	return condition
 }
 
+// withheld says how many Sandboxes the pool neither offers nor deletes. It is there once
+// there were any: who waits for their end sees it.
+func (o outcome) withheld() metav1.Condition {
+	if o.seen.withheld == 0 {
+		return metav1.Condition{
+			Type: v1beta1.ConditionWithheld, Status: metav1.ConditionFalse, Reason: reasonNoneWithheld,
+			Message: "all Sandboxes of before the loss of etcd have gone",
+		}
+	}
+	return metav1.Condition{
+		Type: v1beta1.ConditionWithheld, Status: metav1.ConditionTrue, Reason: reasonLossConfirmed,
+		Message: fmt.Sprintf("%d Sandboxes are of before the loss of etcd that was confirmed, and claims that are lost may use them: "+
+			"they are not offered, not counted and not deleted. Look who uses them and delete the others; a Pod that was claimed has the label %s",
+			o.seen.withheld, v1beta1.ClaimLabel),
+	}
+}
+
 // usable counts what a claim may draw. A stale member is about to go when all of them
 // go at once.
 func (o outcome) usable() int {
@@ -124,17 +150,20 @@ func urgent(before, after v1beta1.SandboxWarmPoolStatus) bool {
 			meta.IsStatusConditionTrue(after.Conditions, v1beta1.ConditionProgressing)
 }
 
-// trouble is what somebody should hear about who does not look at the status: a pool
-// has got stuck, or for another reason than before. nil if there is nothing new.
-func trouble(before, after v1beta1.SandboxWarmPoolStatus) *metav1.Condition {
+// troubles are what somebody should hear about who does not look at the status: a pool has
+// got stuck, or for another reason than before, or has begun to withhold Sandboxes. Empty if
+// there is nothing new.
+func troubles(before, after v1beta1.SandboxWarmPoolStatus) []metav1.Condition {
+	var news []metav1.Condition
 	was := meta.FindStatusCondition(before.Conditions, v1beta1.ConditionProgressing)
 	is := meta.FindStatusCondition(after.Conditions, v1beta1.ConditionProgressing)
-	switch {
-	case is == nil || is.Status != metav1.ConditionFalse:
-		return nil
-	case was == nil || was.Reason != is.Reason, is.Reason == reasonFailedCreate && was.Message != is.Message:
-		return is
-	default:
-		return nil
+	if is != nil && is.Status == metav1.ConditionFalse &&
+		(was == nil || was.Reason != is.Reason || is.Reason == reasonFailedCreate && was.Message != is.Message) {
+		news = append(news, *is)
 	}
+	withholds := meta.FindStatusCondition(after.Conditions, v1beta1.ConditionWithheld)
+	if withholds != nil && withholds.Status == metav1.ConditionTrue && !meta.IsStatusConditionTrue(before.Conditions, v1beta1.ConditionWithheld) {
+		news = append(news, *withholds)
+	}
+	return news
 }

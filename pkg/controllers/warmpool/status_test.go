@@ -134,13 +134,29 @@ func TestTroubleIsReportedOnce(t *testing.T) {
 	fine := status(metav1.ConditionTrue, reasonComplete, "")
 	blocked := status(metav1.ConditionFalse, reasonSandboxesBlocked, "1 cannot run")
 	refused := status(metav1.ConditionFalse, reasonFailedCreate, "quota")
-	assert.Nil(t, trouble(blocked, fine))
-	assert.NotNil(t, trouble(fine, blocked))
-	assert.NotNil(t, trouble(v1beta1.SandboxWarmPoolStatus{}, blocked))
-	assert.Nil(t, trouble(blocked, status(metav1.ConditionFalse, reasonSandboxesBlocked, "2 cannot run")))
-	assert.NotNil(t, trouble(blocked, refused))
-	assert.Nil(t, trouble(refused, refused))
-	assert.NotNil(t, trouble(refused, status(metav1.ConditionFalse, reasonFailedCreate, "webhook")))
+	told := func(before, after v1beta1.SandboxWarmPoolStatus) (reasons []string) {
+		for _, note := range troubles(before, after) {
+			reasons = append(reasons, note.Reason)
+		}
+		return reasons
+	}
+	assert.Empty(t, told(blocked, fine))
+	assert.Equal(t, []string{reasonSandboxesBlocked}, told(fine, blocked))
+	assert.Equal(t, []string{reasonSandboxesBlocked}, told(v1beta1.SandboxWarmPoolStatus{}, blocked))
+	assert.Empty(t, told(blocked, status(metav1.ConditionFalse, reasonSandboxesBlocked, "2 cannot run")))
+	assert.Equal(t, []string{reasonFailedCreate}, told(blocked, refused))
+	assert.Empty(t, told(refused, refused))
+	assert.Equal(t, []string{reasonFailedCreate}, told(refused, status(metav1.ConditionFalse, reasonFailedCreate, "webhook")))
+
+	withholding := func(status metav1.ConditionStatus, reason string) v1beta1.SandboxWarmPoolStatus {
+		return v1beta1.SandboxWarmPoolStatus{Conditions: append(refused.DeepCopy().Conditions,
+			metav1.Condition{Type: v1beta1.ConditionWithheld, Status: status, Reason: reason})}
+	}
+	some, none := withholding(metav1.ConditionTrue, reasonLossConfirmed), withholding(metav1.ConditionFalse, reasonNoneWithheld)
+	assert.Equal(t, []string{reasonFailedCreate, reasonLossConfirmed}, told(fine, some))
+	assert.Equal(t, []string{reasonLossConfirmed}, told(none, some))
+	assert.Empty(t, told(some, some))
+	assert.Empty(t, told(some, none))
 }
 
 func TestErrorMessage(t *testing.T) {

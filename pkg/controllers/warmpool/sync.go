@@ -118,7 +118,7 @@ func (c *Controller) refresh(ctx context.Context, run *pass) error {
 func (c *Controller) report(ctx context.Context, run *pass) error {
 	o := outcome{pool: run.pool, seen: run.seen, plan: run.plan, problem: run.memory.attempts.problem(run.subject())}
 	status := statusOf(o, run.now)
-	setSizes(run.key, run.seen.replicas, status)
+	setSizes(run.key, run.seen, status)
 	if int(status.ReadyReplicas) >= run.seen.replicas {
 		c.refills.forget(run.key) // nothing is waited for any more
 	}
@@ -141,7 +141,7 @@ func (c *Controller) updateStatus(ctx context.Context, run *pass, status v1beta1
 		return fmt.Errorf("writing the status of pool %q: %w", run.key.Name, err)
 	}
 	run.memory.differs, run.memory.written = time.Time{}, run.now
-	if note := trouble(run.pool.Status, status); note != nil {
+	for _, note := range troubles(run.pool.Status, status) {
 		c.Events.Eventf(run.pool, nil, corev1.EventTypeWarning, note.Reason, "Fill", "%s", note.Message)
 	}
 	return nil

@@ -147,7 +147,7 @@ func (c *Controller) changed(before, after *v1beta1.Sandbox) {
 	if !isMember {
 		return
 	}
-	if !isReadyNow(before) && isReadyNow(after) {
+	if !isReadyNow(before) && isReadyNow(after) && !c.Withheld(after.CreationTimestamp.Time) {
 		c.refills.refilled(is, c.Clock.Now())
 	}
 	c.worker.EnqueueAfter(is, memberDelay)

@@ -1821,7 +1821,7 @@ func schema_pkg_apis_sandbox_v1beta1_SandboxWarmPoolStatus(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "Conditions: Progressing and Available. A pool that cannot fill says why.",
+							Description: "Conditions: Progressing and Available; Withheld after a loss of etcd. A pool that cannot fill says why.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -17,7 +17,7 @@
 //   - Fence reads, asks Judge, writes what it says, and sets the Gate. Keep writes
 //     beats while this process leads;
 //   - Gate is what the rest of the server sees: requests enter it, controllers run
-//     while it is green.
+//     while it is green, and what was made before a loss can be told by it.
 //
 // It promises
 //   - nothing enters before the first verdict;
@@ -28,7 +28,10 @@
 //   - a crash between any two writes locks nobody out;
 //   - a silent etcd or cluster is no verdict. What is green stays so for
 //     Timing.Outage, then waits for the next verdict;
-//   - where nothing is written, no beat is.
+//   - where nothing is written, no beat is;
+//   - a loss that was confirmed is remembered, by its time, as long as etcd is: BeforeLoss
+//     tells what may have been more than etcd knows. That nothing is lost, as when etcd was
+//     moved, is an administrator's to say, and not believed where etcd is seen to be behind.
 //
 // It never repairs: an administrator confirms a loss by naming the recorded epoch,
 // and that starts a new one. It never reads what the etcd is for.

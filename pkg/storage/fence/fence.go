@@ -52,8 +52,9 @@ type Options struct {
 	Marks    Marks
 	Reporter Reporter
 	// Confirm is the recorded epoch that an administrator declares replaced; stale
-	// ones have no effect.
-	Confirm string
+	// ones have no effect. Complete is the same epoch where nothing is lost by that, as when
+	// etcd was moved; one that was left from an earlier move has no effect either.
+	Confirm, Complete string
 	// Gate is opened and closed by this fence alone.
 	Gate   *Gate
 	Timing Timing
@@ -136,7 +137,7 @@ func (f *Fence) look(ctx context.Context) (Verdict, Store, error) {
 		if err != nil {
 			return Verdict{}, Store{}, err
 		}
-		verdict := Judge(Situation{Store: store, Mark: f.mark, Seen: f.furthest(), Confirm: f.Confirm})
+		verdict := Judge(Situation{Store: store, Mark: f.mark, Seen: f.furthest(), Confirm: f.Confirm, Complete: f.Complete})
 		if verdict.step == stepNone {
 			return verdict, store, nil
 		}
@@ -199,15 +200,25 @@ func (f *Fence) take(ctx context.Context, verdict Verdict, store Store) error {
 		}
 		f.report(ctx, Event{Reason: "StorageEpochBegun", Action: "Begin", Note: "first start: the epoch is " + epoch})
 	case stepConfirm:
-		if _, err := f.etcd.write(ctx, store, store.confirmed(f.mark, epoch, now)); err != nil {
+		c := confirmation{epoch: epoch, at: now, complete: f.Complete == f.mark.Epoch}
+		if _, err := f.etcd.write(ctx, store, store.confirmed(f.mark, c)); err != nil {
 			return err
 		}
-		f.report(ctx, Event{Reason: "StorageLossConfirmed", Action: "Confirm", Warning: true, Note: fmt.Sprintf(
-			"the epoch %s is replaced by %s, as --confirm-storage-epoch said; take the flag away (%s)", f.mark.Epoch, epoch, verdict.Message)})
+		f.report(ctx, c.event(f.mark.Epoch, verdict.Message))
 	case stepRecord:
 		return f.Marks.Write(ctx, f.mark, store.Position)
 	}
 	return nil
+}
+
+// event tells of a confirmation that has been carried out.
+func (c confirmation) event(replaced, why string) Event {
+	e := Event{Reason: "StorageLossConfirmed", Action: "Confirm", Warning: true, Note: fmt.Sprintf(
+		"the epoch %s is replaced by %s, as --confirm-storage-epoch said; take the flag away (%s)", replaced, c.epoch, why)}
+	if c.complete {
+		e.Reason, e.Note = "StorageMoveConfirmed", e.Note+"; nothing is lost, as --confirm-storage-complete said"
+	}
+	return e
 }
 
 // cannotTell keeps green what is, for a while. The end of ctx is no news of etcd.
@@ -225,7 +236,10 @@ func (f *Fence) cannotTell(ctx context.Context, err error) {
 func (f *Fence) refuse(ctx context.Context, verdict Verdict) {
 	f.Gate.set(&Refusal{Reason: verdict.Reason, Message: verdict.Message})
 	note := verdict.Message + "; everything is answered 503 and no controller runs. "
-	if f.Confirm != "" {
+	switch {
+	case verdict.contradicts:
+		note += "--confirm-storage-complete says that nothing is lost, which is believed of a copy alone that is not behind: take it away to confirm the loss. "
+	case f.Confirm != "":
 		note += fmt.Sprintf("--confirm-storage-epoch=%s has no effect: that is not what is recorded, or this replica served before. ", f.Confirm)
 	}
 	recorded := f.mark.Epoch
@@ -233,6 +247,9 @@ func (f *Fence) refuse(ctx context.Context, verdict Verdict) {
 		recorded = f.furthest().Epoch
 	}
 	note += "Put the right etcd back, or start with --confirm-storage-epoch=" + recorded + " to go on with what there is"
+	if verdict.Reason == EtcdReplaced {
+		note += ", and with --confirm-storage-complete=" + recorded + " if it was moved while no server ran"
+	}
 	f.report(ctx, Event{Reason: "Storage" + string(verdict.Reason), Action: "Refuse", Warning: true, Note: note})
 }
 
@@ -242,6 +259,7 @@ func (f *Fence) pass(ctx context.Context, store Store) {
 	f.seen = f.seen.advanced(store.Position)
 	f.mu.Unlock()
 	epochCreated.Set(float64(store.Created.Unix()))
+	observeLoss(store.LossConfirmed)
 	if f.closedFor() == "" {
 		return
 	}
@@ -250,7 +268,7 @@ func (f *Fence) pass(ctx context.Context, store Store) {
 	if f.Confirm != "" && f.Confirm == store.Epoch {
 		log.Info("Take --confirm-storage-epoch away: nothing is lost, and at a later start it would confirm a loss that nobody has looked at", "epoch", f.Confirm)
 	}
-	f.Gate.open()
+	f.Gate.open(store.LossConfirmed)
 }
 
 // awaitRight is what a red process does: it writes down what only it has seen, and

@@ -5,6 +5,8 @@ package fence
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -289,6 +291,110 @@ func TestEmptyEtcdUntilConfirmed(t *testing.T) {
 	again := f.fence(was.Epoch)
 	f.start(again)
 	f.waitFor(again, EpochMissing)
+}
+
+// behind puts another etcd in place that has our key as it was at a revision, with a higher
+// revision, as a restore makes it.
+func (f *fixture) behind(revision int64) {
+	f.Helper()
+	other := testserver.RunEtcd(f.T, nil).Client
+	old, err := f.client.Get(f.Context(), key, clientv3.WithRev(revision))
+	require.NoError(f, err)
+	require.Len(f, old.Kvs, 1)
+	_, err = other.Put(f.Context(), key, string(old.Kvs[0].Value))
+	require.NoError(f, err)
+	for now := int64(0); now <= f.store().Revision; {
+		response, err := other.Put(f.Context(), "/registry/a", "x")
+		require.NoError(f, err)
+		now = response.Header.Revision
+	}
+	f.client = other
+	f.etcd.use(other.KV, nil)
+}
+
+// confirming is a fence with the flags of an administrator who has looked.
+func (f *fixture) confirming(complete bool) *Fence {
+	f.Helper()
+	mark, _, _ := f.marks.state()
+	fence := f.fence(mark.Epoch)
+	if complete {
+		fence.Complete = mark.Epoch
+	}
+	return fence
+}
+
+// waitForEvent waits, since a fence closes before it reports.
+func (f *fixture) waitForEvent(reason, note string) {
+	f.Helper()
+	require.Eventually(f, func() bool {
+		_, _, events := f.marks.state()
+		return slices.ContainsFunc(events, func(e Event) bool { return e.Reason == reason && strings.Contains(e.Note, note) })
+	}, patience, time.Millisecond, "%s: %s", reason, note)
+}
+
+func TestLossIsRemembered(t *testing.T) {
+	f := newFixture(t)
+	first := f.green()
+	begun := f.store()
+	assert.Zero(t, begun.LossConfirmed)
+	assert.False(t, first.Gate.BeforeLoss(begun.Created), "nothing is lost at a first start")
+	f.put("/registry/a")
+	require.NoError(t, first.beat(t.Context()))
+	f.behind(begun.modRevision)
+	f.waitFor(first, Rewound)
+
+	complete := f.confirming(true)
+	f.start(complete)
+	f.waitFor(complete, Rewound)
+	assert.ErrorContains(t, complete.Gate.Err(), "behind")
+	f.waitForEvent("StorageRewound", "--confirm-storage-complete says that nothing is lost")
+	assert.Equal(t, begun.Epoch, f.store().Epoch, "neither a loss nor a move is written")
+
+	earliest := time.Now().Truncate(time.Second)
+	lossy := f.confirming(false)
+	f.start(lossy)
+	f.waitFor(lossy, "")
+	loss := f.store().LossConfirmed
+	assert.WithinRange(t, loss, earliest, time.Now())
+	assert.True(t, lossy.Gate.BeforeLoss(begun.Created))
+	assert.False(t, lossy.Gate.BeforeLoss(loss.Add(time.Second)))
+	f.put("/registry/a")
+	require.NoError(t, lossy.beat(t.Context()))
+	assert.Equal(t, loss, f.store().LossConfirmed, "a beat keeps it")
+	mark, _, _ := f.marks.state()
+	assert.Equal(t, loss, mark.LossConfirmed, "and tells administrators")
+
+	// Every replica, and every later process, knows.
+	assert.True(t, f.green().Gate.BeforeLoss(loss))
+}
+
+func TestMoveIsNoLoss(t *testing.T) {
+	f := newFixture(t)
+	first := f.green()
+	begun := f.store()
+	f.behind(begun.modRevision)
+	f.waitFor(first, EtcdReplaced)
+	moved := f.confirming(true)
+	f.start(moved)
+	f.waitFor(moved, "")
+	assert.NotEqual(t, begun.Epoch, f.store().Epoch)
+	assert.Zero(t, f.store().LossConfirmed)
+	assert.False(t, moved.Gate.BeforeLoss(begun.Created))
+	f.waitForEvent("StorageMoveConfirmed", "nothing is lost")
+}
+
+// TestFlagOfAnEarlierMoveCallsNoRestoreComplete: it stays in the manifest, and the next loss may
+// look like a move.
+func TestFlagOfAnEarlierMoveCallsNoRestoreComplete(t *testing.T) {
+	f := newFixture(t)
+	first := f.green()
+	f.behind(f.store().modRevision)
+	f.waitFor(first, EtcdReplaced)
+	fence := f.confirming(false)
+	fence.Complete = "the-epoch-before"
+	f.start(fence)
+	f.waitFor(fence, "")
+	assert.NotZero(t, f.store().LossConfirmed)
 }
 
 func TestRewoundByLessThanABeat(t *testing.T) {

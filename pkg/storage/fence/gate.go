@@ -5,6 +5,7 @@ package fence
 import (
 	"context"
 	"sync/atomic"
+	"time"
 )
 
 // Refusal is why nothing enters the gate.
@@ -20,6 +21,8 @@ func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Message }
 // one ends with it. Safe for concurrent use.
 type Gate struct {
 	state atomic.Pointer[gateState]
+	// loss is nil until the gate is opened for the first time.
+	loss atomic.Pointer[time.Time]
 }
 
 type gateState struct {
@@ -80,7 +83,24 @@ func (g *Gate) WhileGreen(ctx context.Context, work func(context.Context)) {
 	}
 }
 
-func (g *Gate) open() { g.set(nil) }
+// BeforeLoss says whether what was made at that time is of before the last confirmed loss:
+// what has become of it since may be what was lost. Creation times are of whole seconds, so
+// the second of the loss belongs to it. Until the gate is opened for the first time that is
+// true of everything; from then on the answer about a time does not change, since the epoch
+// of what is green does not.
+//
+// The two times come from two clocks, as a rule. What was made by a process whose clock was
+// ahead, by more than passed from the backup to the confirmation, looks younger than it is.
+func (g *Gate) BeforeLoss(made time.Time) bool {
+	loss := g.loss.Load()
+	return loss == nil || !loss.IsZero() && !made.Truncate(time.Second).After(*loss)
+}
+
+// open begins a green period of an etcd whose loss was last confirmed then; zero if never.
+func (g *Gate) open(loss time.Time) {
+	g.loss.Store(&loss)
+	g.set(nil)
+}
 
 // set begins a new state, unless the gate is open and stays so.
 func (g *Gate) set(refusal *Refusal) {

@@ -5,6 +5,7 @@ package fence
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,11 +19,11 @@ func TestGate(t *testing.T) {
 	require.ErrorAs(t, err, &refusal)
 	assert.Equal(t, NotVerified, refusal.Reason)
 
-	g.open()
+	g.open(time.Time{})
 	require.NoError(t, g.Err())
 	inside, leave, err := g.Enter(t.Context())
 	require.NoError(t, err)
-	g.open()
+	g.open(time.Time{})
 	require.NoError(t, inside.Err(), "open twice is one period")
 	g.set(&Refusal{Reason: Rewound, Message: "x"})
 	<-inside.Done()
@@ -32,7 +33,7 @@ func TestGate(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, value)
 
-	g.open()
+	g.open(time.Time{})
 	inside, leave, err = g.Enter(t.Context())
 	require.NoError(t, err)
 	leave()
@@ -52,7 +53,7 @@ func TestWhileGreen(t *testing.T) {
 		})
 	}()
 	for range 3 {
-		g.open()
+		g.open(time.Time{})
 		<-begun
 		g.set(&Refusal{Reason: NotVerified})
 		<-ended
@@ -63,7 +64,7 @@ func TestWhileGreen(t *testing.T) {
 
 func TestWhileGreenCallsOnceAPeriod(t *testing.T) {
 	g := NewGate()
-	g.open()
+	g.open(time.Time{})
 	ctx, stop := context.WithCancel(t.Context())
 	calls := make(chan struct{}, 10)
 	done := make(chan struct{})
@@ -73,9 +74,35 @@ func TestWhileGreenCallsOnceAPeriod(t *testing.T) {
 	}()
 	<-calls
 	g.set(&Refusal{Reason: NotVerified})
-	g.open()
+	g.open(time.Time{})
 	<-calls
 	stop()
 	<-done
 	assert.Empty(t, calls)
+}
+
+func TestBeforeLoss(t *testing.T) {
+	loss := time.Date(2026, 5, 1, 12, 0, 7, 0, time.UTC)
+	unknown, never, lost, closed := NewGate(), NewGate(), NewGate(), NewGate()
+	never.open(time.Time{})
+	lost.open(loss)
+	closed.open(loss)
+	closed.set(&Refusal{Reason: NotVerified})
+	for name, c := range map[string]struct {
+		gate *Gate
+		made time.Time
+		want bool
+	}{
+		"before the first verdict":         {unknown, loss.Add(time.Hour), true},
+		"nothing was ever lost":            {never, time.Time{}, false},
+		"long before":                      {lost, loss.Add(-time.Hour), true},
+		"in the same second":               {lost, loss, true},
+		"later in the same second":         {lost, loss.Add(999 * time.Millisecond), true},
+		"in the next second":               {lost, loss.Add(time.Second), false},
+		"in the next second, another zone": {lost, loss.Add(time.Second).In(time.FixedZone("", 5400)), false},
+		"long before, closed meanwhile":    {closed, loss.Add(-time.Hour), true},
+		"later, closed meanwhile":          {closed, loss.Add(time.Hour), false},
+	} {
+		assert.Equal(t, c.want, c.gate.BeforeLoss(c.made), name)
+	}
 }

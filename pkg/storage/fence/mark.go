@@ -23,6 +23,8 @@ const (
 	keyBeat     = "beat"
 	keyRevision = "revision"
 	keyCluster  = "etcdCluster"
+	// keyLoss is for those who read the ConfigMap; the server believes etcd.
+	keyLoss = "lossConfirmed"
 )
 
 // noteLimit is the longest note of an Event.
@@ -126,12 +128,16 @@ func (c ConfigMap) Report(ctx context.Context, e Event) {
 }
 
 func encodeMark(p Position) map[string]string {
-	return map[string]string{
+	data := map[string]string{
 		keyEpoch:    p.Epoch,
 		keyBeat:     strconv.FormatInt(p.Beat, 10),
 		keyRevision: strconv.FormatInt(p.Revision, 10),
 		keyCluster:  strconv.FormatUint(p.Cluster, 16),
 	}
+	if !p.LossConfirmed.IsZero() {
+		data[keyLoss] = p.LossConfirmed.UTC().Format(time.RFC3339)
+	}
+	return data
 }
 
 func decodeMark(data map[string]string) (Mark, error) {

@@ -5,6 +5,7 @@ package fence
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,16 @@ func TestConfigMap(t *testing.T) {
 	mark, err = c.Read(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, want, mark.Position)
+
+	lost := want
+	lost.LossConfirmed = time.Date(2026, 5, 1, 14, 0, 7, 0, time.FixedZone("", 7200))
+	require.NoError(t, c.Write(t.Context(), mark, lost))
+	written, err := client.CoreV1().ConfigMaps("system").Get(t.Context(), "storage", metav1.GetOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, "2026-05-01T12:00:07Z", written.Data["lossConfirmed"], "as creationTimestamps are written")
+	mark, err = c.Read(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, want, mark.Position, "it is for people")
 
 	client.PrependReactor("update", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "configmaps"}, "storage", nil)

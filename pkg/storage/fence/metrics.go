@@ -3,6 +3,8 @@
 package fence
 
 import (
+	"time"
+
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
 )
@@ -25,6 +27,10 @@ var (
 		Namespace: namespace, Subsystem: subsystem, Name: "epoch_created_timestamp_seconds", StabilityLevel: metrics.ALPHA,
 		Help: "When the epoch in etcd began: at the first start, or at the last confirmation of a loss.",
 	})
+	lossConfirmed = metrics.NewGauge(&metrics.GaugeOpts{
+		Namespace: namespace, Subsystem: subsystem, Name: "loss_confirmed_timestamp_seconds", StabilityLevel: metrics.ALPHA,
+		Help: "When it was last confirmed that something of etcd was lost; 0 if never.",
+	})
 	beats = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace: namespace, Subsystem: subsystem, Name: "beats_total", StabilityLevel: metrics.ALPHA,
 		Help: "Beats that this replica wrote while it led, by result: success, or error.",
@@ -36,6 +42,7 @@ func registerMetrics() {
 	_ = legacyregistry.Register(green)
 	_ = legacyregistry.Register(lastCheck)
 	_ = legacyregistry.Register(epochCreated)
+	_ = legacyregistry.Register(lossConfirmed)
 	_ = legacyregistry.Register(beats)
 }
 
@@ -46,4 +53,12 @@ func observeGate(refusal *Refusal) {
 		return
 	}
 	green.WithLabelValues(string(refusal.Reason)).Set(0)
+}
+
+func observeLoss(at time.Time) {
+	if at.IsZero() {
+		lossConfirmed.Set(0)
+		return
+	}
+	lossConfirmed.Set(float64(at.Unix()))
 }

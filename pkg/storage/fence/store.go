@@ -25,6 +25,8 @@ type record struct {
 	Beat     int64     `json:"beat"`
 	Created  time.Time `json:"created"`
 	Replaced []string  `json:"replaced,omitempty"`
+	// LossConfirmed is that of Position.
+	LossConfirmed time.Time `json:"lossConfirmed,omitzero"`
 	// Housekeeping is the version of the housekeeping key when this was written.
 	Housekeeping int64 `json:"housekeeping,omitempty"`
 }
@@ -57,7 +59,7 @@ func (e etcdKey) read(ctx context.Context) (Store, error) {
 	if r.Epoch == "" {
 		return Store{}, fmt.Errorf("reading %s from etcd: it has no epoch", e.key)
 	}
-	s.Epoch, s.Beat, s.Created, s.Replaced = r.Epoch, r.Beat, r.Created, r.Replaced
+	s.Epoch, s.Beat, s.Created, s.Replaced, s.LossConfirmed = r.Epoch, r.Beat, r.Created, r.Replaced, r.LossConfirmed
 	s.modRevision, s.housekeepingWas = found[0].ModRevision, r.Housekeeping
 	return s, nil
 }
@@ -83,27 +85,41 @@ func (e etcdKey) write(ctx context.Context, was Store, r record) (Store, error) 
 		return Store{}, fmt.Errorf("writing %s to etcd: %w", e.key, errLost)
 	}
 	now := was
-	now.Epoch, now.Beat, now.Created, now.Replaced = r.Epoch, r.Beat, r.Created, r.Replaced
+	now.Epoch, now.Beat, now.Created, now.Replaced, now.LossConfirmed = r.Epoch, r.Beat, r.Created, r.Replaced, r.LossConfirmed
 	now.Revision, now.modRevision, now.housekeepingWas = response.Header.Revision, response.Header.Revision, r.Housekeeping
 	return now, nil
 }
 
 // next is the record of one more beat.
 func (s Store) next() record {
-	return record{Epoch: s.Epoch, Beat: s.Beat + 1, Created: s.Created, Replaced: s.Replaced}
+	return record{Epoch: s.Epoch, Beat: s.Beat + 1, Created: s.Created, Replaced: s.Replaced, LossConfirmed: s.LossConfirmed}
+}
+
+// confirmation is what an administrator has declared, as it is carried out.
+type confirmation struct {
+	// epoch is the new one.
+	epoch string
+	at    time.Time
+	// complete: nothing is lost.
+	complete bool
 }
 
 // confirmed is the record of a new epoch in place of the recorded one and of
-// whatever etcd holds.
-func (s Store) confirmed(mark Mark, epoch string, now time.Time) record {
+// whatever etcd holds. An earlier loss is not forgotten: what was made before it and is
+// still there was never cleared up.
+func (s Store) confirmed(mark Mark, c confirmation) record {
 	replaced := []string{mark.Epoch}
 	for _, other := range append([]string{s.Epoch}, s.Replaced...) {
 		if other != "" && !slices.Contains(replaced, other) {
 			replaced = append(replaced, other)
 		}
 	}
+	loss := s.LossConfirmed
+	if now := c.at.Truncate(time.Second); !c.complete && now.After(loss) {
+		loss = now
+	}
 	return record{
-		Epoch: epoch, Beat: max(s.Beat, mark.Beat) + 1, Created: now,
-		Replaced: replaced[:min(len(replaced), replacedKept)],
+		Epoch: c.epoch, Beat: max(s.Beat, mark.Beat) + 1, Created: c.at,
+		Replaced: replaced[:min(len(replaced), replacedKept)], LossConfirmed: loss,
 	}
 }

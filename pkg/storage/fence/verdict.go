@@ -33,6 +33,9 @@ type Position struct {
 	Revision int64
 	// Cluster is the id that etcd gives itself, 0 when it is unknown.
 	Cluster uint64
+	// LossConfirmed is when an administrator last confirmed that something was lost, in whole
+	// seconds; zero if nobody ever did. It is the same all through an epoch.
+	LossConfirmed time.Time
 }
 
 // Store is what was read from etcd, at one revision.
@@ -64,8 +67,9 @@ type Situation struct {
 	// Seen is the furthest that this process has seen while it was green; the zero
 	// value before that.
 	Seen Position
-	// Confirm is the recorded epoch that an administrator declares replaced.
-	Confirm string
+	// Confirm is the recorded epoch that an administrator declares replaced; Complete is it
+	// once more where nothing is lost by that.
+	Confirm, Complete string
 }
 
 // step is what to write before the next look.
@@ -87,6 +91,8 @@ type Verdict struct {
 	Message string
 
 	step step
+	// contradicts says that the administrator has called complete what cannot be.
+	contradicts bool
 }
 
 // Judge decides. A verdict that is not green is one of EpochMissing, EpochDiffers,
@@ -136,12 +142,17 @@ func (s Situation) behind(p Position, whose string) Verdict {
 }
 
 // red is confirmed by a flag that names what is recorded, unless this process has
-// served already: the flag is for a state that the administrator has looked at.
+// served already: the flag is for a state that the administrator has looked at. That
+// nothing is lost is believed of a copy alone: what is known of the others says that
+// something is.
 func (s Situation) red(reason Reason, message string) Verdict {
-	if s.Confirm != "" && s.Confirm == s.Mark.Epoch && s.Seen.Epoch == "" {
-		return Verdict{Reason: NotVerified, Message: "confirmed, but not written yet: " + message, step: stepConfirm}
+	switch {
+	case s.Confirm == "" || s.Confirm != s.Mark.Epoch || s.Seen.Epoch != "":
+		return Verdict{Reason: reason, Message: message}
+	case s.Complete == s.Confirm && reason != EtcdReplaced:
+		return Verdict{Reason: reason, Message: message, contradicts: true}
 	}
-	return Verdict{Reason: reason, Message: message}
+	return Verdict{Reason: NotVerified, Message: "confirmed, but not written yet: " + message, step: stepConfirm}
 }
 
 // advanced is the furthest of two positions in one epoch.

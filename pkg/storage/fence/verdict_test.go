@@ -3,7 +3,9 @@
 package fence
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -74,25 +76,56 @@ func TestJudge(t *testing.T) {
 		"flag left, first restore": {Situation{Store: stored(at("a", 4, 89)), Mark: marked(at("b", 6, 9)), Confirm: "a"}, EpochDiffers, stepNone},
 		"flag without need":        {Situation{Store: stored(at("a", 5, 90)), Mark: marked(at("a", 5, 90)), Confirm: "a"}, "", stepNone},
 		"flag, but served before":  {Situation{Store: stored(at("a", 4, 80)), Mark: marked(at("a", 5, 90)), Seen: at("a", 5, 97), Confirm: "a"}, Rewound, stepNone},
+		"complete, a copy":         {Situation{Store: stored(elsewhere(at("a", 5, 99))), Mark: marked(at("a", 5, 90)), Confirm: "a", Complete: "a"}, NotVerified, stepConfirm},
+		"complete, but empty":      {Situation{Store: empty, Mark: marked(at("a", 5, 90)), Confirm: "a", Complete: "a"}, EpochMissing, stepNone},
+		"complete, but another":    {Situation{Store: stored(at("b", 9, 900)), Mark: marked(at("a", 5, 90)), Confirm: "a", Complete: "a"}, EpochDiffers, stepNone},
+		"complete, but behind":     {Situation{Store: stored(elsewhere(at("a", 4, 1000000090))), Mark: marked(at("a", 5, 90)), Confirm: "a", Complete: "a"}, Rewound, stepNone},
+		"complete, not confirmed":  {Situation{Store: stored(elsewhere(at("a", 5, 99))), Mark: marked(at("a", 5, 90)), Complete: "a"}, EtcdReplaced, stepNone},
+		"complete, flags left":     {Situation{Store: stored(at("b", 6, 9), "a"), Mark: marked(at("b", 6, 9)), Confirm: "a", Complete: "a"}, "", stepNone},
+		"complete, another time":   {Situation{Store: stored(at("b", 4, 89)), Mark: marked(at("b", 5, 90)), Confirm: "b", Complete: "a"}, NotVerified, stepConfirm},
 		"old ConfigMap restored":   {Situation{Store: stored(at("c", 9, 900), "b", "a"), Mark: marked(at("a", 5, 90))}, "", stepRecord},
 	} {
 		got := Judge(c.Situation)
 		assert.Equal(t, c.reason, got.Reason, name)
 		assert.Equal(t, c.step, got.step, name)
 		assert.Equal(t, c.reason == "", got.Message == "", name)
+		assert.Equal(t, strings.HasPrefix(name, "complete, but"), got.contradicts, name)
 	}
 }
 
 func TestConfirmedRemembersWhatItReplaces(t *testing.T) {
+	c := confirmation{epoch: "c", complete: true}
 	s := stored(at("b", 9, 900), "z", "a")
-	r := s.confirmed(marked(at("a", 12, 90)), "c", s.Created)
-	assert.Equal(t, record{Epoch: "c", Beat: 13, Replaced: []string{"a", "b", "z"}}, r)
-
-	r = Store{}.confirmed(marked(at("a", 5, 90)), "c", s.Created)
-	assert.Equal(t, record{Epoch: "c", Beat: 6, Replaced: []string{"a"}}, r)
+	assert.Equal(t, record{Epoch: "c", Beat: 13, Replaced: []string{"a", "b", "z"}}, s.confirmed(marked(at("a", 12, 90)), c))
+	assert.Equal(t, record{Epoch: "c", Beat: 6, Replaced: []string{"a"}}, Store{}.confirmed(marked(at("a", 5, 90)), c))
 
 	s.Replaced = []string{"1", "2", "3", "4", "5", "6", "7", "8"}
-	assert.Len(t, s.confirmed(marked(at("a", 5, 90)), "c", s.Created).Replaced, replacedKept)
+	assert.Len(t, s.confirmed(marked(at("a", 5, 90)), c).Replaced, replacedKept)
+}
+
+func TestConfirmedRemembersTheLatestLoss(t *testing.T) {
+	earlier := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	now := earlier.Add(time.Hour + 300*time.Millisecond)
+	for name, c := range map[string]struct {
+		before   time.Time
+		complete bool
+		want     time.Time
+	}{
+		"the first":                     {time.Time{}, false, now.Truncate(time.Second)},
+		"one more":                      {earlier, false, now.Truncate(time.Second)},
+		"one that a clock puts earlier": {now.Add(time.Minute), false, now.Add(time.Minute)},
+		"a move":                        {time.Time{}, true, time.Time{}},
+		"a move after a loss":           {earlier, true, earlier},
+	} {
+		p := at("a", 5, 90)
+		p.LossConfirmed = c.before
+		r := stored(p).confirmed(marked(p), confirmation{epoch: "b", at: now, complete: c.complete})
+		assert.Equal(t, c.want, r.LossConfirmed, name)
+		assert.Equal(t, now, r.Created, name)
+	}
+	p := at("a", 5, 90)
+	p.LossConfirmed = earlier
+	assert.Equal(t, earlier, stored(p).next().LossConfirmed, "a beat keeps it")
 }
 
 func TestRaisedMark(t *testing.T) {

@@ -57,6 +57,8 @@ type Options struct {
 	Certificate CertificateOptions
 	// ConfirmStorageEpoch declares that the storage of this recorded epoch is lost.
 	ConfirmStorageEpoch string
+	// ConfirmStorageComplete is the same epoch where nothing is lost.
+	ConfirmStorageComplete string
 }
 
 // New returns the defaults.
@@ -100,7 +102,10 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	own.Int32Var(&o.MaxPoolReplicas, "max-pool-replicas", o.MaxPoolReplicas, "Largest spec.replicas of a SandboxWarmPool.")
 	own.StringVar(&o.LeaseNamespace, "leader-elect-namespace", o.LeaseNamespace, "Namespace of the Lease that the leading replica holds.")
 	own.StringVar(&o.ConfirmStorageEpoch, "confirm-storage-epoch", o.ConfirmStorageEpoch, "After etcd was lost or restored: the epoch in ConfigMap sandbox-apiserver-storage. "+
-		"The server then goes on with the etcd that there is, under a new epoch. An epoch that is not the recorded one has no effect.")
+		"The server then goes on with the etcd that there is, under a new epoch. An epoch that is not the recorded one has no effect. "+
+		"Unclaimed Sandboxes of pools are withheld from then on, since somebody may have claimed them after the backup.")
+	own.StringVar(&o.ConfirmStorageComplete, "confirm-storage-complete", o.ConfirmStorageComplete, "With --confirm-storage-epoch, the same epoch: etcd was moved while no server ran, and nothing is lost. "+
+		"Nothing is withheld then. Never after a restore from a backup: Sandboxes in use would be given away. Refused where etcd is seen to be behind. Another epoch has no effect.")
 
 	o.Server.AddUniversalFlags(sections.FlagSet("server"))
 	o.Recommended.Etcd.AddFlags(sections.FlagSet("etcd"))

@@ -30,8 +30,19 @@ func (c Completed) Validate() []error {
 	if err := c.Certificate.validate(); err != nil {
 		errs = append(errs, err)
 	}
-	if messages := validation.IsDNS1123Label(c.ConfirmStorageEpoch); c.ConfirmStorageEpoch != "" && len(messages) > 0 {
-		errs = append(errs, fmt.Errorf("--confirm-storage-epoch %q: give the epoch as ConfigMap sandbox-apiserver-storage has it: %v", c.ConfirmStorageEpoch, messages))
+	return append(errs, c.validateConfirmation()...)
+}
+
+// validateConfirmation looks at what is said of a loss.
+func (o *Options) validateConfirmation() []error {
+	var errs []error
+	for flag, epoch := range map[string]string{"--confirm-storage-epoch": o.ConfirmStorageEpoch, "--confirm-storage-complete": o.ConfirmStorageComplete} {
+		if messages := validation.IsDNS1123Label(epoch); epoch != "" && len(messages) > 0 {
+			errs = append(errs, fmt.Errorf("%s %q: give the epoch as ConfigMap sandbox-apiserver-storage has it: %v", flag, epoch, messages))
+		}
+	}
+	if o.ConfirmStorageComplete != "" && o.ConfirmStorageEpoch == "" {
+		errs = append(errs, fmt.Errorf("--confirm-storage-complete %q: it says nothing without --confirm-storage-epoch, which takes the same epoch", o.ConfirmStorageComplete))
 	}
 	return errs
 }

@@ -19,6 +19,9 @@ const (
 	ConditionProgressing = "Progressing"
 	// ConditionAvailable says whether a pool has what it should have.
 	ConditionAvailable = "Available"
+	// ConditionWithheld says whether a pool has Sandboxes that it neither offers nor deletes,
+	// since claims that were lost with etcd may use them. It is there once there were any.
+	ConditionWithheld = "Withheld"
 	// ConditionNetworkPolicyReady says whether Pods of a template are under its
 	// NetworkPolicy; until then none is made.
 	ConditionNetworkPolicyReady = "NetworkPolicyReady"

@@ -104,7 +104,8 @@ type SandboxWarmPoolStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty" protobuf:"varint,5,opt,name=observedGeneration"`
 
-	// Conditions: Progressing and Available. A pool that cannot fill says why.
+	// Conditions: Progressing and Available; Withheld after a loss of etcd. A pool that cannot
+	// fill says why.
 	// +optional
 	// +patchMergeKey=type
 	// +patchStrategy=merge

@@ -23,7 +23,8 @@ type SandboxWarmPoolStatusApplyConfiguration struct {
 	Selector *string `json:"selector,omitempty"`
 	// ObservedGeneration is the generation that this status speaks of.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Progressing and Available. A pool that cannot fill says why.
+	// Conditions: Progressing and Available; Withheld after a loss of etcd. A pool that cannot
+	// fill says why.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
