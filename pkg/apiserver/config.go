@@ -42,6 +42,7 @@ type ExtraConfig struct {
 type completedConfig struct {
 	backend *transaction.Backend
 	gate    *fence.Gate
+	guard   *fence.Guard
 	generic genericapiserver.CompletedConfig
 	kube    *genericapiserver.RecommendedConfig
 	extra   ExtraConfig
@@ -65,10 +66,11 @@ const (
 
 // Complete takes the configuration over and fills what can be derived.
 func (c *Config) Complete() CompletedConfig {
-	backend := transaction.NewBackend()
+	gate := fence.NewGate()
+	guard := fence.NewGuard(gate)
+	backend := transaction.NewBackend(guard.DialOptions()...)
 	generic := c.Generic
 	generic.RESTOptionsGetter = backend.WrapRESTOptions(generic.RESTOptionsGetter, c.Extra.WatchCached)
-	gate := fence.NewGate()
 	awaitAuthorities(&generic.Config)
 	connections := &connections{mover: c.Extra.Mover}
 	generic.BuildHandlerChainFunc = func(api http.Handler, config *genericapiserver.Config) http.Handler {
@@ -78,6 +80,6 @@ func (c *Config) Complete() CompletedConfig {
 	// An etcd that does not answer is no reason to restart the process.
 	generic.LivezChecks = slices.DeleteFunc(generic.LivezChecks, func(check healthz.HealthChecker) bool { return check.Name() == "etcd" })
 	return CompletedConfig{&completedConfig{
-		backend: backend, gate: gate, connections: connections, generic: generic.Complete(), kube: generic, extra: c.Extra,
+		backend: backend, gate: gate, guard: guard, connections: connections, generic: generic.Complete(), kube: generic, extra: c.Extra,
 	}}
 }
