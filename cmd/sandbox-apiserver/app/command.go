@@ -10,7 +10,6 @@ import (
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	logsapi "k8s.io/component-base/logs/api/v1"
-	"k8s.io/component-base/version/verflag"
 
 	"agents.x-k8s.io/sandbox-apiserver/cmd/sandbox-apiserver/app/options"
 )
@@ -27,13 +26,12 @@ func NewCommand(ctx context.Context) *cobra.Command {
 			"sandbox-apiserver snapshot --help: backup and restore",
 		SilenceUsage: true,
 		Args:         cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			verflag.PrintAndExitIfRequested()
-			return start(ctx, o)
-		},
+		Version:      currentVersion(),
+		RunE:         func(*cobra.Command, []string) error { return start(ctx, o) },
 	}
 	sections := o.Flags()
-	verflag.AddFlags(sections.FlagSet("global"))
+	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	sections.FlagSet("global").Bool("version", false, "Print the version and end.")
 	withSections(cmd, sections)
 	cmd.AddCommand(newEtcdCommand(ctx))
 	cmd.AddCommand(newSnapshotCommand(ctx))

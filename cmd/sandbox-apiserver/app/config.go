@@ -22,8 +22,9 @@ import (
 // NewConfig applies the options. It talks to the cluster once, to learn how to
 // authenticate, and starts nothing.
 func NewConfig(o options.Completed) (*apiserver.Config, error) {
+	reportVersion()
 	generic := genericapiserver.NewRecommendedConfig(apiserver.Codecs)
-	generic.EffectiveVersion = o.Globals.EffectiveVersionFor(basecompatibility.DefaultKubeComponent)
+	generic.EffectiveVersion = ownVersion{o.Globals.EffectiveVersionFor(basecompatibility.DefaultKubeComponent)}
 	generic.FeatureGate = o.Globals.FeatureGateFor(basecompatibility.DefaultKubeComponent)
 	apiserver.UseOpenAPI(&generic.Config)
 	if err := applyServing(o, generic); err != nil {
