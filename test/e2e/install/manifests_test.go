@@ -289,3 +289,16 @@ func TestOneMayGo(t *testing.T) {
 	assert.Equal(t, 1, rolling.MaxSurge.IntValue())
 	assert.Empty(t, of[*policyv1.PodDisruptionBudget](artifacts(t, "single")), "a budget for one Pod stops every drain for ever")
 }
+
+// TestMembersAreOnNodesOfTheirOwn: with fewer nodes than members the scheduler would find two
+// on one node even enough, unless it is told how many there should be.
+func TestMembersAreOnNodesOfTheirOwn(t *testing.T) {
+	etcd := workloads(artifacts(t, "ha"))["sandbox-etcd"]
+	constraints := etcd.template.Spec.TopologySpreadConstraints
+	i := slices.IndexFunc(constraints, func(c corev1.TopologySpreadConstraint) bool { return c.TopologyKey == corev1.LabelHostname })
+	require.GreaterOrEqual(t, i, 0)
+	assert.Equal(t, corev1.DoNotSchedule, constraints[i].WhenUnsatisfiable)
+	assert.EqualValues(t, 1, constraints[i].MaxSkew)
+	require.NotNil(t, constraints[i].MinDomains)
+	assert.EqualValues(t, etcd.replicas, *constraints[i].MinDomains)
+}
