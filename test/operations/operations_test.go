@@ -210,6 +210,8 @@ func restoreEmbedded(t *testing.T, m *machine) {
 	assert.Equal(t, before, m.identities())
 	_, err := m.ns.Sandboxes().Get(t.Context(), "later", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%v", err)
+	assert.Regexp(t, `^defragmented unix://.*\ndisarmed: 0 alarms\n$`, m.run("etcd.md", "A full embedded database"))
+	assert.Equal(t, before, m.identities())
 }
 
 func encrypt(t *testing.T, m *machine) {
@@ -251,6 +253,8 @@ func restoreExternal(t *testing.T, m *machine) {
 	assert.Equal(t, before, m.identities())
 	_, err := m.ns.Sandboxes().Get(t.Context(), "even-later", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%v", err)
+	assert.Regexp(t, `^(defragmented https://.*\n){3}disarmed: 0 alarms\n$`, m.run("etcd.md", "A full database"))
+	assert.Equal(t, before, m.identities())
 }
 
 // letServerReadAuthority is what artifacts/ha grants beyond artifacts/base.
