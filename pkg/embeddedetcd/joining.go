@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,10 +23,10 @@ const (
 	promoteInterval   = time.Second
 )
 
-// joinCluster makes room for this member in the cluster of the others, as a learner,
 // errLives ends a member that would push out another one.
 var errLives = errors.New("give --name another value, or end the other process")
 
+// joinCluster makes room for this member in the cluster of the others, as a learner,
 // which has no vote before it has the data. Its predecessor with the lost disk is
 // removed first, unless it answers; etcd refuses that, and every other step, when the
 // members that are there could not decide without it. It returns etcd's initial cluster.
@@ -44,10 +45,10 @@ func (m *Member) joinCluster(ctx context.Context, ask *inquiry, answers []answer
 	members := list.Members
 	self := m.find(members)
 	if self != nil && self.Name != "" {
-		klog.InfoS("Removing the member whose disk was lost, to join again", "member", m.options.Name, "id", fmt.Sprintf("%x", self.ID))
 		if lives(ctx, client, ask, self) {
 			return "", fmt.Errorf("joining as %q: the member %x is called %q, has the address %v, and answers: %w", m.options.Name, self.ID, self.Name, self.PeerURLs, errLives)
 		}
+		klog.InfoS("Removing the member whose disk was lost, to join again", "member", m.options.Name, "id", fmt.Sprintf("%x", self.ID))
 		if _, err := client.MemberRemove(ctx, self.ID); err != nil {
 			return "", fmt.Errorf("removing the member %q whose disk was lost: %w", m.options.Name, err)
 		}
@@ -63,7 +64,6 @@ func (m *Member) joinCluster(ctx context.Context, ask *inquiry, answers []answer
 	return m.describe(members, self.ID), nil
 }
 
-// find returns the member that is, or was, this one.
 // lives says whether a member answers where it can be reached. Where this process listens
 // on the peer's address itself, as the heir of a lost disk does, the answer is that there
 // is nothing yet.
@@ -82,6 +82,7 @@ func lives(ctx context.Context, client *clientv3.Client, ask *inquiry, other *et
 	})
 }
 
+// find returns the member that is, or was, this one.
 func (m *Member) find(members []*etcdserverpb.Member) *etcdserverpb.Member {
 	peer := m.peers[m.options.Name][0].String()
 	i := slices.IndexFunc(members, func(other *etcdserverpb.Member) bool {
@@ -183,6 +184,12 @@ func (m *Member) promote(ctx context.Context, id uint64, answers []answer) error
 	defer cancel()
 	_, err = client.MemberPromote(ctx, id)
 	return err
+}
+
+// Place is which of how many members this one is, by name.
+func (m *Member) Place() (place, of int) {
+	names := slices.Sorted(maps.Keys(m.peers))
+	return slices.Index(names, m.options.Name), len(names)
 }
 
 // OthersServe says whether every other member runs and has data: this one may stop then.
