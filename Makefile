@@ -8,6 +8,10 @@ MAKEFLAGS += --no-print-directory
 UNIT        := ./pkg/... ./cmd/... ./hack/... ./test ./test/architecture/... ./test/harness/...
 INTEGRATION := ./hack/cluster/localtest ./test/integration/...
 E2E         := ./test/e2e/... ./test/operations/...
+# The release that `make static` is of. Not read from git: the same source is the same bytes, whatever the clone knows.
+VERSION ?= v0.1.0
+# --version, /version and our own metric; and how every client of the cluster calls itself.
+STAMP := -X agents.x-k8s.io/sandbox-apiserver/cmd/sandbox-apiserver/app.stamped=$(VERSION) -X k8s.io/client-go/pkg/version.gitVersion=$(VERSION)
 # More arguments for `go test`: make test-unit ARGS='-run TestArchitecture -v'
 ARGS ?=
 
@@ -25,11 +29,11 @@ stop: ## End what `make run` started, and remove its data
 status: ## Show the processes and logs of the local cluster
 	@go run ./hack/cluster status
 
-build: ## Compile the server into bin/
+build: ## Compile the server into bin/; its version is the commit
 	go build -o bin/ ./cmd/...
 
-static: ## Compile the server for an image: static, the same bytes on every machine
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o _output/ ./cmd/sandbox-apiserver
+static: ## Compile the server for an image: static, the same bytes on every machine (VERSION=v0.1.0)
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= $(STAMP)' -o _output/ ./cmd/sandbox-apiserver
 
 test: binaries test-unit test-integration test-e2e test-node ## Run every test, with the race detector
 

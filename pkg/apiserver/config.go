@@ -43,6 +43,7 @@ type ExtraConfig struct {
 type completedConfig struct {
 	backend *transaction.Backend
 	gate    *fence.Gate
+	guard   *fence.Guard
 	generic genericapiserver.CompletedConfig
 	kube    *genericapiserver.RecommendedConfig
 	extra   ExtraConfig
@@ -55,21 +56,35 @@ type CompletedConfig struct {
 	*completedConfig
 }
 
-// Timings of a shutdown that loses no request. The Pod's grace period must be
-// longer than both and the longest request together.
+// Timings of a shutdown that loses no request, see LongestStop.
 const (
 	// ShutdownDelay is how long requests are served while endpoints forget this replica.
 	ShutdownDelay = 5 * time.Second
 	// WatchGracePeriod is how long open watches are given to move on.
 	WatchGracePeriod = 10 * time.Second
+	// socketsClose is what the generic server gives HTTP/2 connections at the end.
+	socketsClose = 2 * time.Second
+	// etcdStops is how long the embedded etcd waits for its last requests.
+	etcdStops = 7 * time.Second
 )
+
+// LongestStop is the most that a stop takes. The Pod's grace period must be longer, or
+// the last requests are killed with the process. The generic server first waits for its
+// delay, and meanwhile for connections to be moved. Then it takes no new requests, and
+// waits for those in flight, one of which may have come in the last moment and take all
+// the time that a request has, and at the same time for watches. Then it closes sockets,
+// and then the embedded etcd ends.
+func LongestStop(delay, watches, request time.Duration) time.Duration {
+	return max(delay, ShutdownDelay+drainWithin) + max(watches, request) + socketsClose + etcdStops
+}
 
 // Complete takes the configuration over and fills what can be derived.
 func (c *Config) Complete() CompletedConfig {
-	backend := transaction.NewBackend()
+	gate := fence.NewGate()
+	guard := fence.NewGuard(gate)
+	backend := transaction.NewBackend(guard.DialOptions()...)
 	generic := c.Generic
 	generic.RESTOptionsGetter = backend.WrapRESTOptions(generic.RESTOptionsGetter, c.Extra.WatchCached)
-	gate := fence.NewGate()
 	awaitAuthorities(&generic.Config)
 	connections := &connections{mover: c.Extra.Mover}
 	generic.BuildHandlerChainFunc = func(api http.Handler, config *genericapiserver.Config) http.Handler {
@@ -79,6 +94,6 @@ func (c *Config) Complete() CompletedConfig {
 	// An etcd that does not answer is no reason to restart the process.
 	generic.LivezChecks = slices.DeleteFunc(generic.LivezChecks, func(check healthz.HealthChecker) bool { return check.Name() == "etcd" })
 	return CompletedConfig{&completedConfig{
-		backend: backend, gate: gate, connections: connections, generic: generic.Complete(), kube: generic, extra: c.Extra,
+		backend: backend, gate: gate, guard: guard, connections: connections, generic: generic.Complete(), kube: generic, extra: c.Extra,
 	}}
 }

@@ -10,8 +10,6 @@ import (
 	"path"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
@@ -28,9 +26,6 @@ const (
 	storageKey = "storage-fence"
 	// compactionKey is written once a minute by the compactor of k8s.io/apiserver's etcd3.
 	compactionKey = "compact_rev_key"
-	// fencedRetrySeconds is short: client-go waits ten times that before its caller
-	// learns the reason.
-	fencedRetrySeconds = 1
 )
 
 // unfenced are the paths that say how the server is; the fence is part of that.
@@ -66,7 +61,7 @@ func (c CompletedConfig) newFence() (*storageFence, error) {
 	return &storageFence{gate: c.gate, release: release, Fence: fence.New(fence.Options{
 		Etcd: etcd, Key: path.Join(prefix, storageKey), Housekeeping: compactionKey,
 		Marks: mark, Reporter: mark,
-		Confirm: c.extra.ConfirmStorageEpoch, Complete: c.extra.ConfirmStorageComplete, Gate: c.gate, Timing: fence.DefaultTiming(),
+		Confirm: c.extra.ConfirmStorageEpoch, Complete: c.extra.ConfirmStorageComplete, Gate: c.gate, Guard: c.guard, Timing: fence.DefaultTiming(),
 	})}, nil
 }
 
@@ -100,7 +95,7 @@ func withFence(gate *fence.Gate, next http.Handler) http.Handler {
 		}
 		ctx, leave, err := gate.Enter(r.Context())
 		if err != nil {
-			responsewriters.RespondWithError(w, r, fenced(err), Codecs)
+			responsewriters.RespondWithError(w, r, err, Codecs)
 			return
 		}
 		defer leave()
@@ -115,15 +110,6 @@ func isUnfenced(path string) bool {
 		}
 	}
 	return false
-}
-
-func fenced(err error) error {
-	status := apierrors.NewServiceUnavailable("the storage of " + sandbox.GroupName + " is fenced: " + err.Error())
-	status.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: fencedRetrySeconds}
-	if refusal, ok := errors.AsType[*fence.Refusal](err); ok {
-		status.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseType(refusal.Reason), Message: refusal.Message}}
-	}
-	return status
 }
 
 func fenceCheck(gate *fence.Gate) healthz.HealthChecker {

@@ -60,7 +60,7 @@ func TestRedServerEndsWhenEtcdIsRightAgain(t *testing.T) {
 	timing := fence.DefaultTiming()
 	timing.Check, timing.Mark = 10*time.Millisecond, 10*time.Millisecond
 	watched := &storageFence{gate: gate, release: func() {}, Fence: fence.New(fence.Options{
-		Etcd: etcd.KV, Key: key, Housekeeping: compactionKey, Marks: mark, Reporter: mark, Gate: gate, Timing: timing,
+		Etcd: etcd.KV, Key: key, Housekeeping: compactionKey, Marks: mark, Reporter: mark, Gate: gate, Guard: fence.NewGuard(gate), Timing: timing,
 	})}
 	ended := make(chan error, 1)
 	go func() {

@@ -4,6 +4,7 @@ package embeddedetcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -96,8 +97,9 @@ func (m *Member) begin(ctx context.Context) (initialCluster, state string, err e
 		case found:
 			return m.options.Peers, embed.ClusterStateFlagNew, nil
 		case join:
-			if initialCluster, refusal = m.joinCluster(ctx, answers); refusal == nil {
-				return initialCluster, embed.ClusterStateFlagExisting, nil
+			initialCluster, refusal = m.joinCluster(ctx, ask, answers)
+			if refusal == nil || errors.Is(refusal, errLives) {
+				return initialCluster, embed.ClusterStateFlagExisting, refusal
 			}
 		case wait:
 		}

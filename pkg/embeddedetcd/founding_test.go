@@ -63,6 +63,16 @@ func TestForeign(t *testing.T) {
 	assert.ErrorContains(t, foreign(ours, []answer{{silent: true}, knows(theirs)}), "must start with empty disks")
 }
 
+func TestPlace(t *testing.T) {
+	for name, want := range map[string]int{"etcd-0": 0, "etcd-1": 1, "etcd-2": 2} {
+		m, err := NewMember(MemberOptions{Name: name, DataDir: "d", Peers: "etcd-1=https://h:1,etcd-2=https://h:2,etcd-0=https://h:3"})
+		require.NoError(t, err)
+		place, of := m.Place()
+		assert.Equal(t, want, place, name)
+		assert.Equal(t, 3, of)
+	}
+}
+
 func TestPeersAreChecked(t *testing.T) {
 	for peers, want := range map[string]string{
 		"":                                "not among them",

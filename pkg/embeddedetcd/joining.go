@@ -4,7 +4,9 @@ package embeddedetcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,11 +23,14 @@ const (
 	promoteInterval   = time.Second
 )
 
+// errLives ends a member that would push out another one.
+var errLives = errors.New("give --name another value, or end the other process")
+
 // joinCluster makes room for this member in the cluster of the others, as a learner,
 // which has no vote before it has the data. Its predecessor with the lost disk is
-// removed first; etcd refuses that, and every other step, when the members that are
-// there could not decide without it. It returns etcd's initial cluster.
-func (m *Member) joinCluster(ctx context.Context, answers []answer) (string, error) {
+// removed first, unless it answers; etcd refuses that, and every other step, when the
+// members that are there could not decide without it. It returns etcd's initial cluster.
+func (m *Member) joinCluster(ctx context.Context, ask *inquiry, answers []answer) (string, error) {
 	client, err := m.dial(endpoints(m.options.Name, answers))
 	if err != nil {
 		return "", err
@@ -40,6 +45,9 @@ func (m *Member) joinCluster(ctx context.Context, answers []answer) (string, err
 	members := list.Members
 	self := m.find(members)
 	if self != nil && self.Name != "" {
+		if lives(ctx, client, ask, self) {
+			return "", fmt.Errorf("joining as %q: the member %x is called %q, has the address %v, and answers: %w", m.options.Name, self.ID, self.Name, self.PeerURLs, errLives)
+		}
 		klog.InfoS("Removing the member whose disk was lost, to join again", "member", m.options.Name, "id", fmt.Sprintf("%x", self.ID))
 		if _, err := client.MemberRemove(ctx, self.ID); err != nil {
 			return "", fmt.Errorf("removing the member %q whose disk was lost: %w", m.options.Name, err)
@@ -54,6 +62,24 @@ func (m *Member) joinCluster(ctx context.Context, answers []answer) (string, err
 		members, self = added.Members, added.Member
 	}
 	return m.describe(members, self.ID), nil
+}
+
+// lives says whether a member answers where it can be reached. Where this process listens
+// on the peer's address itself, as the heir of a lost disk does, the answer is that there
+// is nothing yet.
+func lives(ctx context.Context, client *clientv3.Client, ask *inquiry, other *etcdserverpb.Member) bool {
+	for _, peer := range other.PeerURLs {
+		// One that is just starting knows its cluster and no members yet, which is an error.
+		if a, _ := ask.ask(ctx, peer); a.clusterID != 0 {
+			return true
+		}
+	}
+	return slices.ContainsFunc(other.ClientURLs, func(url string) bool {
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		status, err := client.Status(ctx, url)
+		return err == nil && status.Header.MemberId == other.ID
+	})
 }
 
 // find returns the member that is, or was, this one.
@@ -158,6 +184,12 @@ func (m *Member) promote(ctx context.Context, id uint64, answers []answer) error
 	defer cancel()
 	_, err = client.MemberPromote(ctx, id)
 	return err
+}
+
+// Place is which of how many members this one is, by name.
+func (m *Member) Place() (place, of int) {
+	names := slices.Sorted(maps.Keys(m.peers))
+	return slices.Index(names, m.options.Name), len(names)
 }
 
 // OthersServe says whether every other member runs and has data: this one may stop then.

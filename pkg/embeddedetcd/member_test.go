@@ -192,6 +192,7 @@ func TestThreeMembers(t *testing.T) {
 	c := tr.client(0, 1, 2)
 	t.Run("strangers", func(t *testing.T) { strangersAreRefused(t, tr) })
 	t.Run("kill the leader", func(t *testing.T) { killLeader(t, tr, c) })
+	t.Run("a second of one name", func(t *testing.T) { secondOfOneName(t, tr, c) })
 	t.Run("lost disk", func(t *testing.T) { lostDisk(t, tr, c) })
 	t.Run("two lost disks", func(t *testing.T) { twoLostDisks(t, tr) })
 }
@@ -248,6 +249,26 @@ func put(t *testing.T, c *clientv3.Client, key, value string) {
 		_, err := c.Put(ctx, key, value)
 		return err == nil
 	}, deadline, 50*time.Millisecond)
+}
+
+// secondOfOneName starts a process without data that calls itself like a member that runs.
+func secondOfOneName(t *testing.T, tr *trio, c *clientv3.Client) {
+	t.Helper()
+	before := tr.memberIDs(c)
+	second := tr.options[1]
+	free, err := ports.Free(t.Context(), 3)
+	require.NoError(t, err)
+	second.DataDir = filepath.Join(t.TempDir(), "second")
+	second.Listen = Listen{Address: "127.0.0.1", Peer: free[0], Client: free[1], Health: free[2]}
+	m, err := NewMember(second)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	require.ErrorContains(t, m.Run(ctx), `"etcd-1"`)
+	require.NoError(t, ctx.Err(), "it ends by itself")
+	assert.False(t, HasData(second.DataDir))
+	assert.Equal(t, before, tr.memberIDs(c), "nobody was removed or added")
+	put(t, tr.client(1), "/second", "refused")
 }
 
 func lostDisk(t *testing.T, tr *trio, c *clientv3.Client) {

@@ -34,6 +34,7 @@ var rules = []rule{
 	// Domain-free: they could move to another project as they are.
 	{packages: []string{"pkg/storage/transaction", "pkg/storage/fence", "pkg/embeddedetcd"}},
 	{packages: []string{"pkg/embeddedetcd/snapshot"}, may: []string{"pkg/embeddedetcd"}},
+	{packages: []string{"pkg/embeddedetcd/space"}},
 	{packages: []string{"pkg/authority", "pkg/warmindex", "pkg/controllers/worker"}, mustNot: []string{etcd}},
 	{packages: []string{"pkg/servingcert"}, may: []string{"pkg/authority"}, mustNot: []string{etcd}},
 	{packages: []string{"pkg/warmindex/feed.go"}, may: []string{apis}, mustNot: []string{etcd}},

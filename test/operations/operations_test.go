@@ -262,7 +262,7 @@ func restoreEmbedded(t *testing.T, m *machine) {
 	m.remain(before)
 	_, err := m.ns.Sandboxes().Get(t.Context(), "later", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%v", err)
-
+	assert.Regexp(t, `^defragmented unix://.*\ndisarmed: 0 alarms\n$`, m.run("etcd.md", "A full embedded database"))
 	// What nobody has claimed since goes, what somebody has stays.
 	out := m.run("backup-and-restore.md", "Pools")
 	require.Len(t, old, 2)
@@ -322,6 +322,7 @@ func restoreExternal(t *testing.T, m *machine) {
 	m.remain(before)
 	_, err := m.ns.Sandboxes().Get(t.Context(), "even-later", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "%v", err)
+	assert.Regexp(t, `^(defragmented https://.*\n){3}disarmed: 0 alarms\n$`, m.run("etcd.md", "A full database"))
 }
 
 // letServerReadAuthority is what artifacts/ha grants beyond artifacts/base.

@@ -10,7 +10,6 @@ import (
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	logsapi "k8s.io/component-base/logs/api/v1"
-	"k8s.io/component-base/version/verflag"
 
 	"agents.x-k8s.io/sandbox-apiserver/cmd/sandbox-apiserver/app/options"
 )
@@ -24,19 +23,20 @@ func NewCommand(ctx context.Context) *cobra.Command {
 		Long: "sandbox-apiserver serves the API group sandbox.agents.x-k8s.io behind the aggregation layer of a cluster, " +
 			"keeps it in an etcd of its own, and runs the controllers that make the Pods of its Sandboxes.\n\n" +
 			"sandbox-apiserver etcd --help: one member of an etcd that several replicas share\n" +
-			"sandbox-apiserver snapshot --help: backup and restore",
+			"sandbox-apiserver snapshot --help: backup and restore\n" +
+			"sandbox-apiserver defragment --help: when etcd is full",
 		SilenceUsage: true,
 		Args:         cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			verflag.PrintAndExitIfRequested()
-			return start(ctx, o)
-		},
+		Version:      currentVersion(),
+		RunE:         func(*cobra.Command, []string) error { return start(ctx, o) },
 	}
+	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	sections := o.Flags()
-	verflag.AddFlags(sections.FlagSet("global"))
+	sections.FlagSet("global").Bool("version", false, "Print the version and end.")
 	withSections(cmd, sections)
 	cmd.AddCommand(newEtcdCommand(ctx))
 	cmd.AddCommand(newSnapshotCommand(ctx))
+	cmd.AddCommand(newDefragmentCommand(ctx))
 	return cmd
 }
 

@@ -22,8 +22,9 @@ import (
 // NewConfig applies the options. It talks to the cluster once, to learn how to
 // authenticate, and starts nothing.
 func NewConfig(o options.Completed) (*apiserver.Config, error) {
+	reportVersion()
 	generic := genericapiserver.NewRecommendedConfig(apiserver.Codecs)
-	generic.EffectiveVersion = o.Globals.EffectiveVersionFor(basecompatibility.DefaultKubeComponent)
+	generic.EffectiveVersion = ownVersion{o.Globals.EffectiveVersionFor(basecompatibility.DefaultKubeComponent)}
 	generic.FeatureGate = o.Globals.FeatureGateFor(basecompatibility.DefaultKubeComponent)
 	apiserver.UseOpenAPI(&generic.Config)
 	if err := applyServing(o, generic); err != nil {
@@ -52,7 +53,7 @@ func NewConfig(o options.Completed) (*apiserver.Config, error) {
 func applyServing(o options.Completed, generic *genericapiserver.RecommendedConfig) error {
 	for _, apply := range []func() error{
 		func() error { return o.Server.ApplyTo(&generic.Config) },
-		func() error { return o.Recommended.EgressSelector.ApplyTo(&generic.Config) },
+		func() error { return applyEgress(o, generic) },
 		func() error { return applyTracing(o.Recommended, generic) },
 		func() error { return o.Recommended.Etcd.ApplyTo(&generic.Config) },
 		func() error { return o.Recommended.SecureServing.ApplyToConfig(&generic.Config) },
@@ -67,6 +68,18 @@ func applyServing(o options.Completed, generic *genericapiserver.RecommendedConf
 	generic.ClientConfig.QPS = -1
 	// Warnings about a dry-run Pod concern the user who gets the answer, not our log.
 	generic.ClientConfig.WarningHandler = rest.NoWarnings{}
+	return nil
+}
+
+// applyEgress must come before the storage is opened: etcd's client dials as the selection
+// named etcd says. The embedded etcd is behind a socket of this host, where no proxy leads.
+func applyEgress(o options.Completed, generic *genericapiserver.RecommendedConfig) error {
+	if err := o.Recommended.EgressSelector.ApplyTo(&generic.Config); err != nil {
+		return err
+	}
+	if generic.EgressSelector != nil && o.EmbeddedEtcd == nil {
+		o.Recommended.Etcd.StorageConfig.Transport.EgressLookup = generic.EgressSelector.Lookup
+	}
 	return nil
 }
 

@@ -61,9 +61,10 @@ func runEtcd(ctx context.Context, o *options.Etcd) error {
 	if err != nil {
 		return err
 	}
+	place, of := member.Place()
 	keeper, err := etcdcerts.New(etcdcerts.Options{
 		Client: client, Namespace: o.Namespace, Directory: o.CertificateDir, Request: request,
-		Turn: func(ctx context.Context) { memberTurn(ctx, o.Ordinal(), member) },
+		Turn: func(ctx context.Context) { memberTurn(ctx, place, of, member) },
 	})
 	if err != nil {
 		return err
@@ -71,16 +72,54 @@ func runEtcd(ctx context.Context, o *options.Etcd) error {
 	return keeper.Around(ctx, member.Run)
 }
 
-// memberTurn keeps members from ending at the same time: each has its minutes, and
-// nobody ends while another one is away. But for longest only: when the next authority
-// signs, a member that has not read it again trusts nobody any more.
-func memberTurn(ctx context.Context, ordinal int, member *embeddedetcd.Member) {
-	const each, poll, longest = 2 * time.Minute, 5 * time.Second, 30 * time.Minute
+// Timings of the turns of members. All turns of three together are a tenth of the hour in
+// which every process starts again, see etcdcerts.Spread.
+const (
+	// turnEach is what a member has for itself: it ends in the first half, and has the second
+	// to come back.
+	turnEach = 2 * time.Minute
+	turnPoll = 5 * time.Second
+	// turnLongest is how long a member waits for the others: when the next authority signs, a
+	// member that has not read it again trusts nobody any more.
+	turnLongest = 30 * time.Minute
+)
+
+// memberTurn keeps members from ending at the same time. Each has its minutes on the clock,
+// which no other one has, and ends in them when all others serve.
+func memberTurn(ctx context.Context, place, of int, member *embeddedetcd.Member) {
+	begun := time.Now()
+	for ctx.Err() == nil {
+		begin, end := turn(place, of, time.Now())
+		if !pause(ctx, time.Until(begin)) || end.Sub(begun) > turnLongest {
+			return
+		}
+		within, cancel := context.WithDeadline(ctx, end)
+		err := wait.PollUntilContextCancel(within, turnPoll, true, func(ctx context.Context) (bool, error) { return member.OthersServe(ctx), nil })
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+}
+
+// turn is when the member at a place may end: now, if its minutes have begun and are not
+// half over, or the next time. All clocks must agree to half a turn.
+func turn(place, of int, now time.Time) (begin, end time.Time) {
+	round := time.Duration(of) * turnEach
+	begin = now.Truncate(round).Add(time.Duration(place) * turnEach)
+	if !now.Before(begin.Add(turnEach / 2)) {
+		begin = begin.Add(round)
+	}
+	return begin, begin.Add(turnEach / 2)
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return
-	case <-time.After(time.Duration(ordinal) * each):
+		return false
+	case <-timer.C:
+		return true
 	}
-	// An error only says that the wait is over.
-	_ = wait.PollUntilContextTimeout(ctx, poll, longest, true, func(ctx context.Context) (bool, error) { return member.OthersServe(ctx), nil })
 }

@@ -4,7 +4,7 @@ package app
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"maps"
@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"agents.x-k8s.io/sandbox-apiserver/cmd/sandbox-apiserver/app/options"
-	"agents.x-k8s.io/sandbox-apiserver/pkg/embeddedetcd"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/embeddedetcd/snapshot"
 )
 
@@ -37,7 +36,7 @@ func ownHelp(cmd *cobra.Command) {
 }
 
 func newSaveCommand(ctx context.Context) *cobra.Command {
-	o := &options.SnapshotSave{}
+	o := &options.EtcdSource{}
 	cmd := &cobra.Command{
 		Use:   "save FILE",
 		Short: "Save everything that has been acknowledged, while the server runs or not",
@@ -45,7 +44,8 @@ func newSaveCommand(ctx context.Context) *cobra.Command {
 			"check that one with snapshot status. It holds every object in full and is to be kept like a Secret.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withSource(ctx, o, func(ctx context.Context, source snapshot.Source) error {
+			return withSource(ctx, o, func(ctx context.Context, endpoints []string, config *tls.Config) error {
+				source := snapshot.Source{Endpoints: endpoints, TLS: config}
 				if args[0] == standardStream {
 					return snapshot.Stream(ctx, source, cmd.OutOrStdout())
 				}
@@ -54,7 +54,7 @@ func newSaveCommand(ctx context.Context) *cobra.Command {
 			})
 		},
 	}
-	o.AddFlags(cmd.Flags())
+	o.AddFlags(cmd.Flags(), "URLs of an external etcd, of which the first that answers is asked.")
 	ownHelp(cmd)
 	return cmd
 }
@@ -121,31 +121,4 @@ func report(out io.Writer, done string, s snapshot.Status, err error) error {
 	}
 	_, err = fmt.Fprintf(out, "%s: %d keys at revision %d, %d bytes, of etcd %s, hash %08x\n", done, s.TotalKey, s.Revision, s.TotalSize, s.Version, s.Hash)
 	return err
-}
-
-// withSource runs work with the etcd that o names. The embedded one runs in the server,
-// or here if the server does not run.
-func withSource(ctx context.Context, o *options.SnapshotSave, work func(context.Context, snapshot.Source) error) error {
-	if len(o.Servers) > 0 {
-		config, err := o.TLS()
-		if err != nil {
-			return err
-		}
-		return work(ctx, snapshot.Source{Endpoints: o.Servers, TLS: config})
-	}
-	dir := options.EtcdDataDir(o.DataDir)
-	if !embeddedetcd.HasData(dir) {
-		return fmt.Errorf("saving a snapshot: there is no embedded etcd in --data-dir %q; give --etcd-servers for an external one", o.DataDir)
-	}
-	member, err := embeddedetcd.New(embeddedetcd.Options{DataDir: dir})
-	if err != nil {
-		return err
-	}
-	save := func(ctx context.Context) error {
-		return work(ctx, snapshot.Source{Endpoints: []string{member.Endpoint()}})
-	}
-	if err := withEtcd(ctx, member, save); !errors.Is(err, embeddedetcd.ErrInUse) {
-		return err
-	}
-	return save(ctx)
 }

@@ -24,9 +24,9 @@ import (
 )
 
 const (
-	// stopGrace is how long Stop waits for the server to end by itself. The Pod of a
-	// real installation gets 60 s.
-	stopGrace = 75 * time.Second
+	// stopGrace is how long Stop waits for the server to end by itself, as long as the Pod
+	// of a real installation gets.
+	stopGrace = 95 * time.Second
 	// availableTimeout is how long a start may take until clients can use the API.
 	availableTimeout = 2 * time.Minute
 )

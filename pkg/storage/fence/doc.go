@@ -11,16 +11,21 @@
 // revision says. The ConfigMap also holds a revision that etcd had reached, and
 // the id of the etcd cluster.
 //
-// Three parts:
+// Four parts:
 //   - Judge decides, purely, from what etcd and ConfigMap hold and what this
 //     process has seen;
 //   - Fence reads, asks Judge, writes what it says, and sets the Gate. Keep writes
 //     beats while this process leads;
 //   - Gate is what the rest of the server sees: requests enter it, controllers run
-//     while it is green, and what was made before a loss can be told by it.
+//     while it is green, and what was made before a loss can be told by it;
+//   - Guard sits on every client of the etcd, under the storage. It compares each answer
+//     with those before, asks for a look before anything from a new connection is
+//     believed, and closes the gate itself.
 //
 // It promises
 //   - nothing enters before the first verdict;
+//   - no answer of a wrong etcd reaches the storage, not even between two looks, and none
+//     is asked for once one was noticed;
 //   - red is final for a process, since its caches may hold the wrong etcd: Run
 //     ends when a new process would be green;
 //   - what a process has seen outlives it: before it ends it writes a rewind

@@ -11,6 +11,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 )
 
@@ -55,8 +56,10 @@ type Options struct {
 	// ones have no effect. Complete is the same epoch where nothing is lost by that, as when
 	// etcd was moved; one that was left from an earlier move has no effect either.
 	Confirm, Complete string
-	// Gate is opened and closed by this fence alone.
+	// Gate is opened by this fence alone, and closed by it and by Guard, under which the
+	// clients of this etcd are.
 	Gate   *Gate
+	Guard  *Guard
 	Timing Timing
 }
 
@@ -69,6 +72,8 @@ type Fence struct {
 	mark     Mark
 	markRead time.Time
 	answered time.Time
+	// reported says that administrators know that this process is red.
+	reported bool
 
 	mu sync.Mutex
 	// seen is the furthest while green, written the last that Keep wrote into the mark.
@@ -77,12 +82,15 @@ type Fence struct {
 
 // New returns a fence; nothing is read or written before Run.
 func New(o Options) *Fence {
-	return &Fence{Options: o, etcd: etcdKey{kv: o.Etcd, key: o.Key, housekeeping: o.Housekeeping}}
+	f := &Fence{Options: o, etcd: etcdKey{kv: o.Etcd, key: o.Key, housekeeping: o.Housekeeping}}
+	o.Guard.look = f.recognise
+	return f
 }
 
 // Run looks at etcd until ctx ends, and opens and closes the gate. It returns
 // ErrRestart when the process should make room for a new one.
 func (f *Fence) Run(ctx context.Context) error {
+	trips := f.Guard.trips
 	for {
 		if err := f.round(ctx); err != nil {
 			return err
@@ -90,6 +98,8 @@ func (f *Fence) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-trips:
+			trips = nil
 		case <-time.After(f.pause()):
 		}
 	}
@@ -112,19 +122,50 @@ func (f *Fence) closedFor() Reason {
 }
 
 func (f *Fence) round(ctx context.Context) error {
-	if reason := f.closedFor(); reason != "" && reason != NotVerified {
+	if f.Guard.tripped.Load() != nil {
+		f.refuse(ctx)
 		return f.awaitRight(ctx)
 	}
+	// What begins while etcd is looked at is not part of the verdict.
+	connections := f.Guard.begun.Load()
 	verdict, store, err := f.look(ctx)
 	switch {
+	case f.Guard.tripped.Load() != nil:
+		f.refuse(ctx)
 	case err != nil:
 		f.cannotTell(ctx, err)
 	case verdict.Reason != "":
-		f.refuse(ctx, verdict)
+		f.Guard.trip(trip{Refusal: &Refusal{Reason: verdict.Reason, Message: verdict.Message}, contradicts: verdict.contradicts})
+		f.refuse(ctx)
 	default:
 		f.pass(ctx, store)
+		raise(&f.Guard.known, connections)
 	}
 	return nil
+}
+
+// recognise looks at etcd for the guard: whether it is the one that it was at the last
+// green look. A read that fails because a member ends is repeated for a while.
+func (f *Fence) recognise(ctx context.Context) error {
+	var failed error
+	err := wait.PollUntilContextTimeout(ctx, f.Timing.Retry, f.Timing.Timeout, true, func(ctx context.Context) (bool, error) {
+		seen := f.furthest()
+		var store Store
+		if store, failed = f.etcd.read(ctx); failed == nil {
+			f.recognised(Judge(Situation{Store: store, Seen: seen}))
+		}
+		return failed == nil, nil
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+func (f *Fence) recognised(v Verdict) {
+	if v.Reason != "" {
+		f.Guard.trip(trip{Refusal: &Refusal{Reason: v.Reason, Message: v.Message}})
+	}
 }
 
 // look takes every step that is due and returns the verdict after the last one.
@@ -233,11 +274,16 @@ func (f *Fence) cannotTell(ctx context.Context, err error) {
 	f.Gate.set(&Refusal{Reason: NotVerified, Message: err.Error()})
 }
 
-func (f *Fence) refuse(ctx context.Context, verdict Verdict) {
-	f.Gate.set(&Refusal{Reason: verdict.Reason, Message: verdict.Message})
-	note := verdict.Message + "; everything is answered 503 and no controller runs. "
+// refuse tells administrators, once, that this process is red.
+func (f *Fence) refuse(ctx context.Context) {
+	if f.reported {
+		return
+	}
+	f.reported = true
+	tripped := f.Guard.tripped.Load()
+	note := tripped.Message + "; everything is answered 503 and no controller runs. "
 	switch {
-	case verdict.contradicts:
+	case tripped.contradicts:
 		note += "--confirm-storage-complete says that nothing is lost, which is believed of a copy alone that is not behind: take it away to confirm the loss. "
 	case f.Confirm != "":
 		note += fmt.Sprintf("--confirm-storage-epoch=%s has no effect: that is not what is recorded, or this replica served before. ", f.Confirm)
@@ -247,10 +293,10 @@ func (f *Fence) refuse(ctx context.Context, verdict Verdict) {
 		recorded = f.furthest().Epoch
 	}
 	note += "Put the right etcd back, or start with --confirm-storage-epoch=" + recorded + " to go on with what there is"
-	if verdict.Reason == EtcdReplaced {
+	if tripped.Reason == EtcdReplaced {
 		note += ", and with --confirm-storage-complete=" + recorded + " if it was moved while no server ran"
 	}
-	f.report(ctx, Event{Reason: "Storage" + string(verdict.Reason), Action: "Refuse", Warning: true, Note: note})
+	f.report(ctx, Event{Reason: "Storage" + string(tripped.Reason), Action: "Refuse", Warning: true, Note: note})
 }
 
 // pass opens the gate and remembers how far etcd was.
@@ -281,7 +327,7 @@ func (f *Fence) awaitRight(ctx context.Context) error {
 		klog.FromContext(ctx).V(2).Info("The storage mark cannot be read", "err", err)
 		return nil
 	}
-	if raised, needed := mark.raised(f.furthest()); needed {
+	if raised, needed := mark.raised(f.evidence()); needed {
 		if err := f.Marks.Write(ctx, mark, raised.Position); err != nil {
 			klog.FromContext(ctx).Error(err, "What this process has seen of etcd cannot be written down")
 		}
@@ -304,6 +350,16 @@ func (f *Fence) furthest() Position {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.seen
+}
+
+// evidence is what the mark should say before this process ends. A guard sees revisions
+// that no look has come to.
+func (f *Fence) evidence() Position {
+	p := f.furthest()
+	if t := f.Guard.tripped.Load(); t != nil {
+		p.Revision = max(p.Revision, t.lost)
+	}
+	return p
 }
 
 func (f *Fence) report(ctx context.Context, e Event) {

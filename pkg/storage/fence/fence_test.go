@@ -128,9 +128,10 @@ func newFixture(t *testing.T) *fixture {
 }
 
 func (f *fixture) fence(confirm string) *Fence {
+	gate := NewGate()
 	return New(Options{
 		Etcd: kv{KV: f.client.KV, switchable: f.etcd}, Key: key, Housekeeping: housekeeping,
-		Marks: f.marks, Reporter: f.marks, Confirm: confirm, Gate: NewGate(),
+		Marks: f.marks, Reporter: f.marks, Confirm: confirm, Gate: gate, Guard: NewGuard(gate),
 		Timing: Timing{Check: time.Millisecond, Mark: time.Millisecond, Retry: time.Millisecond, Beat: time.Millisecond, Outage: 50 * time.Millisecond, Timeout: 5 * time.Second},
 	})
 }
@@ -506,4 +507,53 @@ func TestForeignValueIsNoVerdict(t *testing.T) {
 	f.start(fence)
 	require.Eventually(t, func() bool { return fence.Gate.Err().Error() != "NotVerified: etcd has not been looked at yet" }, patience, time.Millisecond)
 	assert.ErrorContains(t, fence.Gate.Err(), "not what this server writes")
+}
+
+// TestTrippedGuard: what the guard alone has seen is told, written down and outlives the process.
+func TestTrippedGuard(t *testing.T) {
+	f := newFixture(t)
+	fence := f.fence("")
+	result := f.start(fence)
+	f.waitFor(fence, "")
+	lost := f.store().Revision + 5
+	fence.Guard.trip(trip{lost: lost, Refusal: &Refusal{Reason: Rewound, Message: "an answer was behind"}})
+	require.EqualError(t, fence.Gate.Err(), "Rewound: an answer was behind", "at once")
+	require.Eventually(t, func() bool { return f.mark().Revision == lost }, patience, time.Millisecond)
+	fresh := f.fence("")
+	f.start(fresh)
+	f.waitFor(fresh, Rewound)
+
+	for f.store().Revision < lost {
+		f.put("/registry/a")
+	}
+	require.ErrorIs(t, <-result, ErrRestart, "the right etcd is back")
+	require.Error(t, fence.Gate.Err(), "red is final for a process")
+	_, _, events := f.marks.state()
+	told := 0
+	for _, e := range events {
+		if strings.Contains(e.Note, "an answer was behind") {
+			told++
+		}
+	}
+	assert.Equal(t, 1, told)
+}
+
+func TestRecognise(t *testing.T) {
+	f := newFixture(t)
+	fence := f.fence("")
+	fence.Timing.Timeout = time.Second
+	require.NoError(t, fence.round(t.Context()))
+	require.NoError(t, fence.recognise(t.Context()))
+	f.etcd.use(nil, errors.New("etcd is silent"))
+	require.ErrorContains(t, fence.recognise(t.Context()), "etcd is silent")
+	require.Empty(t, fence.closedFor(), "no verdict is none")
+
+	f.etcd.use(f.client.KV, nil)
+	backup := f.store().modRevision
+	f.put("/registry/a")
+	require.NoError(t, fence.beat(t.Context()))
+	require.NoError(t, fence.round(t.Context()))
+	f.rewind(backup)
+	require.NoError(t, fence.recognise(t.Context()))
+	assert.Equal(t, Rewound, fence.closedFor())
 }

@@ -4,25 +4,19 @@ package fence
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Refusal is why nothing enters the gate.
-type Refusal struct {
-	Reason  Reason
-	Message string
-}
-
-// Error implements error.
-func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Message }
-
 // Gate is what a server sees of the fence. Green comes in periods: what entered in
-// one ends with it. Safe for concurrent use.
+// one ends with it. Red is final. Safe for concurrent use.
 type Gate struct {
 	state atomic.Pointer[gateState]
 	// loss is nil until the gate is opened for the first time.
 	loss atomic.Pointer[time.Time]
+	// setting orders the changes, which come from the fence and from its guard.
+	setting sync.Mutex
 }
 
 type gateState struct {
@@ -102,10 +96,12 @@ func (g *Gate) open(loss time.Time) {
 	g.set(nil)
 }
 
-// set begins a new state, unless the gate is open and stays so.
+// set begins a new state, unless the gate is open and stays so, or is red.
 func (g *Gate) set(refusal *Refusal) {
+	g.setting.Lock()
+	defer g.setting.Unlock()
 	old := g.state.Load()
-	if old != nil && old.refusal == nil && refusal == nil {
+	if old != nil && (old.refusal == nil && refusal == nil || old.refusal.final()) {
 		return
 	}
 	over, end := context.WithCancel(context.Background())

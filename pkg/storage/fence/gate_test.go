@@ -25,19 +25,30 @@ func TestGate(t *testing.T) {
 	require.NoError(t, err)
 	g.open(time.Time{})
 	require.NoError(t, inside.Err(), "open twice is one period")
-	g.set(&Refusal{Reason: Rewound, Message: "x"})
+	g.set(&Refusal{Reason: NotVerified, Message: "x"})
 	<-inside.Done()
 	leave()
-	require.EqualError(t, g.Err(), "Rewound: x")
-	value, err := testutil.GetGaugeMetricValue(green.WithLabelValues(string(Rewound)))
-	require.NoError(t, err)
-	assert.Zero(t, value)
+	require.EqualError(t, g.Err(), "NotVerified: x")
 
 	g.open(time.Time{})
 	inside, leave, err = g.Enter(t.Context())
 	require.NoError(t, err)
 	leave()
 	require.Error(t, inside.Err())
+}
+
+// TestRedIsFinal: the fence may have begun its look before the guard saw a wrong answer.
+func TestRedIsFinal(t *testing.T) {
+	g := NewGate()
+	g.open(time.Time{})
+	g.set(&Refusal{Reason: Rewound, Message: "x"})
+	g.open(time.Time{})
+	g.set(&Refusal{Reason: NotVerified})
+	g.set(&Refusal{Reason: EpochMissing})
+	require.EqualError(t, g.Err(), "Rewound: x")
+	value, err := testutil.GetGaugeMetricValue(green.WithLabelValues(string(Rewound)))
+	require.NoError(t, err)
+	assert.Zero(t, value)
 }
 
 func TestWhileGreen(t *testing.T) {

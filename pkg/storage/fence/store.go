@@ -40,7 +40,7 @@ type etcdKey struct {
 
 // read is linearizable: revisions of one etcd never go back between two calls.
 func (e etcdKey) read(ctx context.Context) (Store, error) {
-	response, err := e.kv.Txn(ctx).Then(clientv3.OpGet(e.key), clientv3.OpGet(e.housekeeping, clientv3.WithKeysOnly())).Commit()
+	response, err := e.kv.Txn(unguarded(ctx)).Then(clientv3.OpGet(e.key), clientv3.OpGet(e.housekeeping, clientv3.WithKeysOnly())).Commit()
 	if err != nil {
 		return Store{}, fmt.Errorf("reading %s from etcd: %w", e.key, err)
 	}
@@ -71,7 +71,7 @@ func (e etcdKey) write(ctx context.Context, was Store, r record) (Store, error) 
 	if err != nil {
 		return Store{}, fmt.Errorf("encoding %s: %w", e.key, err)
 	}
-	response, err := e.kv.Txn(ctx).
+	response, err := e.kv.Txn(unguarded(ctx)).
 		If(
 			clientv3.Compare(clientv3.ModRevision(e.key), "=", was.modRevision),
 			clientv3.Compare(clientv3.Version(e.housekeeping), "=", was.housekeeping),

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
@@ -21,14 +22,19 @@ import (
 // DestroyFunc of the last has run. Two resources can take part in one joined
 // write only if the same Backend opened both. Safe for concurrent use.
 type Backend struct {
+	// dialOptions are those of every client, before its own.
+	dialOptions []grpc.DialOption
+
 	mu          sync.Mutex
 	connections map[connectionKey]*connection
 }
 
-// NewBackend returns a Backend without connections.
-func NewBackend() *Backend {
+// NewBackend returns a Backend without connections. Its clients have the dial options
+// on top of what they need; an interceptor sees every attempt, and its errors are taken
+// for etcd's: see refused.
+func NewBackend(dialOptions ...grpc.DialOption) *Backend {
 	registerMetrics()
-	return &Backend{connections: map[connectionKey]*connection{}}
+	return &Backend{dialOptions: dialOptions, connections: map[connectionKey]*connection{}}
 }
 
 // WrapRESTOptions returns a getter that answers as getter does, except that
@@ -129,7 +135,7 @@ func (b *Backend) acquire(config storagebackend.Config) (*connection, func(), er
 	c, ok := b.connections[key]
 	if !ok {
 		var err error
-		if c, err = newConnection(config); err != nil {
+		if c, err = newConnection(config, b.dialOptions); err != nil {
 			return nil, nil, err
 		}
 		b.connections[key] = c

@@ -5,9 +5,11 @@ package transaction
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,8 +20,10 @@ import (
 	"google.golang.org/grpc/status"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apiserver/pkg/apis/example"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/server/egressselector"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/storage/cacher"
 	"k8s.io/apiserver/pkg/storage/etcd3/testserver"
@@ -97,6 +101,20 @@ func TestOpeningFails(t *testing.T) {
 			assert.Empty(t, b.open(), "nothing is left open")
 		})
 	}
+}
+
+func TestEtcdIsDialledThroughItsEgress(t *testing.T) {
+	c := storageConfig(t, newEtcd(t))
+	var dials atomic.Int32
+	c.Transport.EgressLookup = func(to egressselector.NetworkContext) (utilnet.DialFunc, error) {
+		assert.Equal(t, egressselector.Etcd, to.EgressSelectionName)
+		return func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		}, nil
+	}
+	require.NoError(t, openOnly(NewBackend(), c))
+	assert.Positive(t, dials.Load())
 }
 
 func TestCompactionOff(t *testing.T) {

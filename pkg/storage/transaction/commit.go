@@ -88,6 +88,10 @@ func (j *join) judge(inner write, txn *clientv3.TxnResponse, err error) (result,
 	if j.phase == committing {
 		j.phase = held
 	}
+	if _, ok := err.(apierrors.APIStatus); ok {
+		// It leaves as it is: REST does not look behind another error.
+		return resultError, kubernetes.PutResponse{}, err
+	}
 	if err != nil {
 		return resultError, kubernetes.PutResponse{}, fmt.Errorf("committing joined write of %s and %s: %w", j.outer.place.resource, inner.place.resource, err)
 	}
@@ -109,7 +113,8 @@ func refused(err error) bool {
 		code = etcdErr.Code()
 	}
 	switch code {
-	case codes.InvalidArgument, codes.ResourceExhausted, codes.Unimplemented, codes.PermissionDenied, codes.Unauthenticated, codes.NotFound:
+	case codes.InvalidArgument, codes.ResourceExhausted, codes.Unimplemented, codes.PermissionDenied, codes.Unauthenticated,
+		codes.NotFound, codes.FailedPrecondition:
 		return true
 	}
 	return false

@@ -59,6 +59,8 @@ func TestLostAnswer(t *testing.T) {
 		"request cut off":      {answer: context.Canceled, deliver: true, want: Unknown},
 		"etcd timed out":       {answer: status.Error(codes.DeadlineExceeded, "etcdserver: request timed out"), want: Unknown},
 		"etcd refused":         {answer: status.Error(codes.ResourceExhausted, "etcdserver: mvcc: database space exceeded"), want: NotCommitted},
+		"not sent":             {answer: status.Error(codes.FailedPrecondition, "Rewound"), want: NotCommitted},
+		"not believed":         {answer: status.Error(codes.DataLoss, "Rewound"), deliver: true, want: Unknown},
 		"not an error of gRPC": {answer: errors.New("what?"), deliver: true, want: Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {

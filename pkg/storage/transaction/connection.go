@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,7 @@ func (c *connection) close() {
 }
 
 // dial returns a client that is connected, or fails within dialTimeout.
-func dial(c storagebackend.TransportConfig) (*clientv3.Client, error) {
+func dial(c storagebackend.TransportConfig, options []grpc.DialOption) (*clientv3.Client, error) {
 	if len(c.ServerList) == 0 {
 		return nil, errors.New("no etcd servers given")
 	}
@@ -77,7 +78,7 @@ func dial(c storagebackend.TransportConfig) (*clientv3.Client, error) {
 		DialTimeout:          dialTimeout,
 		DialKeepAliveTime:    keepaliveTime,
 		DialKeepAliveTimeout: keepaliveTimeout,
-		DialOptions:          instrumentation(c),
+		DialOptions:          slices.Concat(options, instrumentation(c)),
 	}
 	if c.CertFile != "" || c.KeyFile != "" || c.TrustedCAFile != "" {
 		info := transport.TLSInfo{CertFile: c.CertFile, KeyFile: c.KeyFile, TrustedCAFile: c.TrustedCAFile}

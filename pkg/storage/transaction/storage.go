@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"go.etcd.io/etcd/client/v3/kubernetes"
+	"google.golang.org/grpc"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/features"
 	"k8s.io/apiserver/pkg/storage"
@@ -32,8 +33,8 @@ type stoppableCompactor interface {
 
 // newConnection dials and starts the compactor. Every replica runs one; they
 // agree through a key in etcd on who compacts.
-func newConnection(config storagebackend.Config) (*connection, error) {
-	client, err := dial(config.Transport)
+func newConnection(config storagebackend.Config, dialOptions []grpc.DialOption) (*connection, error) {
+	client, err := dial(config.Transport, dialOptions)
 	if err != nil {
 		return nil, err
 	}

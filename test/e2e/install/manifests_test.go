@@ -180,14 +180,27 @@ func portNamed(c corev1.Container, port intstr.IntOrString) int32 {
 	return 0
 }
 
-// TestGraceCoversTheShutdown: beside the fixed times there is room for the longest request
-// that kube-apiserver passes on, but for one that takes all of its 60 s.
+// TestGraceCoversTheShutdown computes from the flags how long a stop takes at the most.
 func TestGraceCoversTheShutdown(t *testing.T) {
-	const longestRequest = 34 * time.Second
+	// A member of etcd hands leadership over, then waits for its last requests, 7 s for each.
+	const memberStops = 2 * 7 * time.Second
 	eachWorkload(t, func(t *testing.T, _ rendered, w workload) {
 		t.Helper()
 		grace := time.Duration(*w.template.Spec.TerminationGracePeriodSeconds) * time.Second
-		assert.Greater(t, grace, apiserver.ShutdownDelay+apiserver.WatchGracePeriod+longestRequest)
+		if w.name != "sandbox-apiserver" {
+			assert.Greater(t, grace, memberStops)
+			return
+		}
+		flags, err := parse(t, w)
+		require.NoError(t, err)
+		duration := func(name string) time.Duration {
+			d, err := flags.GetDuration(name)
+			require.NoError(t, err)
+			require.Positive(t, d)
+			return d
+		}
+		assert.Greater(t, grace, apiserver.LongestStop(
+			duration("shutdown-delay-duration"), duration("shutdown-watch-termination-grace-period"), duration("request-timeout")))
 	})
 }
 
@@ -288,4 +301,17 @@ func TestOneMayGo(t *testing.T) {
 	assert.Zero(t, rolling.MaxUnavailable.IntValue())
 	assert.Equal(t, 1, rolling.MaxSurge.IntValue())
 	assert.Empty(t, of[*policyv1.PodDisruptionBudget](artifacts(t, "single")), "a budget for one Pod stops every drain for ever")
+}
+
+// TestMembersAreOnNodesOfTheirOwn: with fewer nodes than members the scheduler would find two
+// on one node even enough, unless it is told how many there should be.
+func TestMembersAreOnNodesOfTheirOwn(t *testing.T) {
+	etcd := workloads(artifacts(t, "ha"))["sandbox-etcd"]
+	constraints := etcd.template.Spec.TopologySpreadConstraints
+	i := slices.IndexFunc(constraints, func(c corev1.TopologySpreadConstraint) bool { return c.TopologyKey == corev1.LabelHostname })
+	require.GreaterOrEqual(t, i, 0)
+	assert.Equal(t, corev1.DoNotSchedule, constraints[i].WhenUnsatisfiable)
+	assert.EqualValues(t, 1, constraints[i].MaxSkew)
+	require.NotNil(t, constraints[i].MinDomains)
+	assert.EqualValues(t, etcd.replicas, *constraints[i].MinDomains)
 }

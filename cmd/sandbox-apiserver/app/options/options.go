@@ -81,6 +81,8 @@ func New() *Options {
 	o.Server.ShutdownDelayDuration = apiserver.ShutdownDelay
 	o.Server.ShutdownWatchTerminationGracePeriod = apiserver.WatchGracePeriod
 	o.Recommended.SecureServing.BindPort = defaultSecurePort
+	// Without a port there is nothing for kube-apiserver to reach, as for kube-apiserver itself.
+	o.Recommended.SecureServing.Required = true
 	o.Recommended.Authorization.AllowCacheTTL = authorizedTTL
 	o.Recommended.Authorization.DenyCacheTTL = unauthorizedTTL
 	etcd := o.Recommended.Etcd

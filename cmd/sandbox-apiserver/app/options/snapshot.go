@@ -3,46 +3,13 @@
 package options
 
 import (
-	"crypto/tls"
 	"fmt"
 
 	"github.com/spf13/pflag"
-	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/client/pkg/v3/types"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/embeddedetcd/snapshot"
 )
-
-// SnapshotSave says which etcd to save.
-type SnapshotSave struct {
-	// DataDir holds the embedded etcd, used when no Servers are given.
-	DataDir string
-	Servers []string
-	// The files are named like those of the server.
-	CAFile, CertFile, KeyFile string
-}
-
-// AddFlags has the flags that the server has for the same.
-func (o *SnapshotSave) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.DataDir, "data-dir", defaultDataDir, "Directory of the server's embedded etcd, whether the server runs or not.")
-	flags.StringSliceVar(&o.Servers, "etcd-servers", nil, "URLs of an external etcd, of which the first that answers is asked.")
-	flags.StringVar(&o.CAFile, "etcd-cafile", "", "Authority of the external etcd's certificates.")
-	flags.StringVar(&o.CertFile, "etcd-certfile", "", "Certificate to show to the external etcd.")
-	flags.StringVar(&o.KeyFile, "etcd-keyfile", "", "Key of that certificate.")
-}
-
-// TLS is nil when no file is given.
-func (o *SnapshotSave) TLS() (*tls.Config, error) {
-	if o.CAFile == "" && o.CertFile == "" && o.KeyFile == "" {
-		return nil, nil
-	}
-	info := transport.TLSInfo{CertFile: o.CertFile, KeyFile: o.KeyFile, TrustedCAFile: o.CAFile}
-	config, err := info.ClientConfig()
-	if err != nil {
-		return nil, fmt.Errorf("reading --etcd-cafile, --etcd-certfile and --etcd-keyfile: %w", err)
-	}
-	return config, nil
-}
 
 // SnapshotRestore says which member to restore.
 type SnapshotRestore struct{ EtcdMember }
