@@ -41,8 +41,8 @@ type queueServer interface {
 	Serve(pool warmindex.Key)
 }
 
-// newEmbedded reaches our own API over the loopback and Pods through kube.
-func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, error) {
+// newEmbedded reaches our own API by the loopback configuration and Pods through kube.
+func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig, claims *precedence) (*embedded, error) {
 	own := rest.CopyConfig(loopback)
 	own.QPS, own.ContentType = -1, runtime.ContentTypeProtobuf
 	sandboxes, err := versioned.NewForConfig(own)
@@ -60,6 +60,7 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig) (*embedded, err
 		return nil, err
 	}
 	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain)
+	dependencies.Yield = claims.Yield
 	e := &embedded{lock: lock, dependencies: dependencies, serve: func(warmindex.Key) {}}
 	e.index = warmindex.New[*v1beta1.Sandbox](warmindex.Options{
 		Replica: extra.LeaderElection.Identity, Serve: func(pool warmindex.Key) { e.serve(pool) },

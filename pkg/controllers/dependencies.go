@@ -35,6 +35,8 @@ type Dependencies struct {
 	Recorder events.EventRecorder
 	// ClusterDomain ends the DNS names of Services.
 	ClusterDomain string
+	// Yield lets more urgent work of the process go first; nil if there is none.
+	Yield func(ctx context.Context)
 
 	broadcaster events.EventBroadcaster
 }
@@ -75,6 +77,7 @@ func (d Dependencies) Caches() map[string]cache.SharedIndexInformer {
 		"pods":                   d.Children.Core().V1().Pods().Informer(),
 		"services":               d.Children.Core().V1().Services().Informer(),
 		"persistentvolumeclaims": d.Children.Core().V1().PersistentVolumeClaims().Informer(),
+		"endpointslices":         d.Children.Discovery().V1().EndpointSlices().Informer(),
 		"networkpolicies":        d.Children.Networking().V1().NetworkPolicies().Informer(),
 		"nodes":                  d.Nodes.Core().V1().Nodes().Informer(),
 	}
