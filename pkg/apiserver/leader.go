@@ -5,15 +5,16 @@ package apiserver
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/klog/v2"
 )
 
 // The timings of the Lease are shorter than those of kube-controller-manager: every
@@ -48,11 +49,14 @@ func (e LeaderElection) newLock(kube *rest.Config) (resourcelock.Interface, erro
 	}, nil
 }
 
-// runWhileLeading campaigns until ctx ends and calls work for each term. The
-// context of work ends with the term. When ctx ends, the Lease is released only after
-// work has returned, so that the next leader does not meet the last one's writes. When the
-// Lease cannot be renewed, client-go gives it up first and ends the work then: for some
-// seconds there may be two leaders, and what they write must bear it (UIDs, versions).
+// runWhileLeading campaigns until ctx ends and calls work for each term. The context of
+// work ends with the term, and the Lease is given up only after work has returned, so that
+// the next leader does not meet the last one's writes. While the server ends, the Lease is
+// renewed until then. When it cannot be renewed, the term ends at the latest
+// retryPeriod+renewDeadline after the last renewal was answered: others wait for the rest
+// of leaseDuration. Work that needs longer, or after an answer that was that slow, meets the
+// next leader: nothing can keep the Lease for it, and what both write must bear it (UIDs,
+// versions).
 func runWhileLeading(ctx context.Context, lock resourcelock.Interface, work func(context.Context)) error {
 	for ctx.Err() == nil {
 		if err := runOneTerm(ctx, lock, work); err != nil {
@@ -63,61 +67,63 @@ func runWhileLeading(ctx context.Context, lock resourcelock.Interface, work func
 }
 
 func runOneTerm(ctx context.Context, lock resourcelock.Interface, work func(context.Context)) error {
-	// The election outlives ctx by the time that work needs to return.
-	election, release := context.WithCancel(context.WithoutCancel(ctx))
-	defer release()
-	term := &term{lead: ctx, work: work, release: release}
+	started, ended := make(chan context.Context, 1), make(chan struct{})
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: lock, Name: lock.Describe(), ReleaseOnCancel: true,
+		Lock: lock, Name: lock.Describe(),
 		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
-		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: term.run, OnStoppedLeading: func() {}},
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(leading context.Context) { started <- leading },
+			OnStoppedLeading: func() {},
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("making the elector of %s: %w", lock.Describe(), err)
 	}
-	defer context.AfterFunc(ctx, term.releaseUnlessWorking)()
-	elector.Run(election)
-	term.end()
+	// The election outlives ctx by the time that work needs to return.
+	election, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() {
+		defer close(ended)
+		elector.Run(election)
+	}()
+	select {
+	case leading := <-started:
+		underBoth(ctx, leading, work)
+	case <-ctx.Done():
+	}
+	stop()
+	<-ended
+	if err := release(context.WithoutCancel(ctx), lock); err != nil {
+		klog.FromContext(ctx).Error(err, "The Lease is left to run out", "lock", lock.Describe())
+	}
 	return nil
 }
 
-// term is one leadership, or the campaign for it.
-type term struct {
-	lead    context.Context
-	work    func(context.Context)
-	release context.CancelFunc
-
-	// mu is held while work runs; over says that it must not start any more.
-	mu      sync.Mutex
-	working atomic.Bool
-	over    bool
+// underBoth calls work with a context that ends with either.
+func underBoth(ctx, leading context.Context, work func(context.Context)) {
+	both, end := context.WithCancel(leading)
+	defer end()
+	defer context.AfterFunc(ctx, end)()
+	work(both)
 }
 
-// run does the work of the term and gives the Lease back.
-func (t *term) run(leading context.Context) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.over {
-		return
+// release gives the Lease up if it is ours. The elector's own ReleaseOnCancel would do it
+// before the work is told to end, and goes by the holder that it last saw: it may take the
+// Lease from the next leader. A conflict is a renewal that was cut off and arrived after
+// all, or the next leader.
+func release(ctx context.Context, lock resourcelock.Interface) error {
+	ctx, cancel := context.WithTimeout(ctx, renewDeadline)
+	defer cancel()
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		record, _, err := lock.Get(ctx)
+		if err != nil || record.HolderIdentity != lock.Identity() {
+			return err
+		}
+		record.HolderIdentity = ""
+		return lock.Update(ctx, *record)
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("giving the Lease %s up: %w", lock.Describe(), err)
 	}
-	t.working.Store(true)
-	defer t.release()
-	ctx, stop := context.WithCancel(leading)
-	defer stop()
-	defer context.AfterFunc(t.lead, stop)() //nolint:contextcheck // the term ends with either context
-	t.work(ctx)
-}
-
-// releaseUnlessWorking ends a campaign; a term releases when its work is done.
-func (t *term) releaseUnlessWorking() {
-	if !t.working.Load() {
-		t.release()
-	}
-}
-
-// end waits for the work and keeps it from starting late.
-func (t *term) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.over = true
+	return nil
 }

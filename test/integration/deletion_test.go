@@ -110,6 +110,71 @@ func TestOrphaning(t *testing.T) {
 	}
 }
 
+// TestOrphaningASuspendedSandbox: no Pod tells that its disk is to stay, and nobody makes the
+// garbage collector wait until the controller has looked.
+func TestOrphaningASuspendedSandbox(t *testing.T) {
+	t.Parallel()
+	ns := env.Space(t)
+	ns.Create(harness.Sandbox("dev", harness.WithDisk("data")))
+	ns.WaitReady("dev")
+	disk := ns.Disk("data-dev")
+	_, err := ns.Sandboxes().Suspend(t.Context(), "dev", &v1beta1.SuspendOptions{}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	ns.WaitSuspended("dev")
+
+	require.NoError(t, ns.Sandboxes().Delete(t.Context(), "dev", metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationOrphan)}))
+	collected := fmt.Appendf(nil, `{"metadata":{"finalizers":[%q]}}`, v1beta1.SandboxFinalizer)
+	_, err = ns.Sandboxes().Patch(t.Context(), "dev", types.MergePatchType, collected, metav1.PatchOptions{})
+	assert.True(t, err == nil || apierrors.IsNotFound(err) || apierrors.IsInvalid(err), "only collector and controller may have been faster: %v", err)
+	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
+	kept := ns.Disk("data-dev")
+	assert.Equal(t, disk.UID, kept.UID)
+	assert.Nil(t, kept.DeletionTimestamp)
+	assert.Equal(t, v1beta1.RetainedUID, kept.Labels[v1beta1.SandboxUIDLabel])
+
+	second := ns.Create(harness.Sandbox("dev", harness.WithDisk("data")))
+	ns.WaitReady("dev")
+	taken := ns.Disk("data-dev")
+	assert.Equal(t, disk.UID, taken.UID)
+	assert.Equal(t, string(second.UID), taken.Labels[v1beta1.SandboxUIDLabel])
+}
+
+// TestTheMarkOfOrphaningIsTheServers: no form of write sets it or takes it off.
+func TestTheMarkOfOrphaningIsTheServers(t *testing.T) {
+	t.Parallel()
+	ns := env.Space(t)
+	const hold = "example.com/hold"
+	born := harness.Sandbox("dev", harness.Suspended)
+	born.Finalizers = []string{hold}
+	ns.Create(born)
+	mark := func() string { return ns.Get("dev").Annotations[v1beta1.OrphanDependentsAnnotation] }
+	write := func(value string) {
+		merge := fmt.Sprintf(`{"metadata":{"annotations":{%q:%s}}}`, v1beta1.OrphanDependentsAnnotation, value)
+		ns.MustKubectl("", "patch", "sandbox/dev", "--type=merge", "--patch="+merge)
+		if value != "null" {
+			applied := fmt.Sprintf(`{"apiVersion":"sandbox.agents.x-k8s.io/v1beta1","kind":"Sandbox","metadata":{"name":"dev","annotations":{%q:%s}}}`,
+				v1beta1.OrphanDependentsAnnotation, value)
+			ns.MustKubectl(applied, "apply", "--server-side", "--force-conflicts", "--filename=-")
+		}
+	}
+	write(`"true"`)
+	assert.Empty(t, mark())
+	ns.MustKubectl("", "delete", "sandbox/dev", "--cascade=orphan", "--wait=false")
+	ns.Eventually("the collector has let go", func() error {
+		if mark() == "" {
+			return fmt.Errorf("finalizers %v", ns.Get("dev").Finalizers)
+		}
+		return nil
+	})
+	write(`"false"`)
+	assert.Equal(t, "true", mark())
+	write("null")
+	assert.Equal(t, "true", mark())
+	_, err := ns.Sandboxes().Patch(t.Context(), "dev", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
+}
+
 func TestForegroundDeletion(t *testing.T) {
 	t.Parallel()
 	ns := env.Space(t)

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -135,8 +136,13 @@ func TestNegotiation(t *testing.T) {
 	ns := env.Space(t)
 	_, err := ns.Templates().Create(t.Context(), harness.Template("one", func(s *v1beta1.SandboxTemplate) { s.Spec.Service = ptr.To(true) }), metav1.CreateOptions{})
 	require.NoError(t, err)
-	want, err := ns.Templates().Get(t.Context(), "one", metav1.GetOptions{})
-	require.NoError(t, err)
+	var want *v1beta1.SandboxTemplate
+	ns.Eventually("the template is as it will stay", func() error {
+		if want, err = ns.Templates().Get(t.Context(), "one", metav1.GetOptions{}); err == nil && len(want.Status.Conditions) == 0 {
+			err = errors.New("it has no status yet")
+		}
+		return err
+	})
 
 	decode := map[string]func(body string, into *v1beta1.SandboxTemplate) error{
 		"application/json": func(body string, into *v1beta1.SandboxTemplate) error { return json.Unmarshal([]byte(body), into) },

@@ -74,7 +74,7 @@ func (c *Controller) applyService(ctx context.Context, run *pass, what action, c
 		c.noteTakenBack(run, current)
 		return patched, nil
 	case retain:
-		patch, err := relabelled(current, v1beta1.RetainedUID)
+		patch, err := handedOver(current, run.sandbox)
 		if err != nil {
 			return current, err
 		}
@@ -181,7 +181,7 @@ func (c *Controller) repairPod(ctx context.Context, run *pass) error {
 
 func (c *Controller) retainPod(ctx context.Context, run *pass) error {
 	pod := run.seen.pod
-	patch, err := relabelled(pod, v1beta1.RetainedUID)
+	patch, err := handedOver(pod, run.sandbox)
 	if err != nil {
 		return err
 	}

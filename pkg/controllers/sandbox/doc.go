@@ -20,9 +20,11 @@
 //   - a Pod or Service that the garbage collector has detached, because this server
 //     was away or restored, is taken back as it runs: it has no controller reference,
 //     but the anchor and the label with our UID. After a restore it then does what the
-//     restored Sandbox says, so one that was suspended in the snapshot ends its Pod. What
-//     a deletion with --cascade=orphan leaves looks the same: a deleted Sandbox takes
-//     nothing back, and marks it as the user's before it goes;
+//     restored Sandbox says, so one that was suspended in the snapshot ends its Pod;
+//   - a deletion with --cascade=orphan deletes nothing: Pod, own Service and disks are
+//     marked as the user's before the Sandbox goes. A finalizer asks for that, and once
+//     the garbage collector has taken it off, the mark that package registry/sandbox
+//     has put in its place;
 //   - a Pod that was lost is replaced and one that ended by itself is not: once
 //     Finished is True it stays, and status is the memory of it;
 //   - no Pod of a template is made before the condition NetworkPolicyReady of the

@@ -67,6 +67,11 @@ func withFinalizers(finalizers ...string) change {
 	return func(s *v1beta1.Sandbox) { s.Finalizers = finalizers }
 }
 
+// withOrphaned is what the server says on a Sandbox once the collector has orphaned its children.
+func withOrphaned(s *v1beta1.Sandbox) {
+	s.Annotations = map[string]string{v1beta1.OrphanDependentsAnnotation: "true"}
+}
+
 func withCondition(kind string, status metav1.ConditionStatus, reason string) change {
 	return func(s *v1beta1.Sandbox) {
 		s.Status.Conditions = append(s.Status.Conditions, metav1.Condition{

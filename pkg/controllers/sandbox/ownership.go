@@ -24,15 +24,11 @@ import (
 // nothing: they can forge the controller reference too, which has always been believed,
 // and every Pod that they could have us delete in this way they can have the collector
 // delete, by an owner that does not exist. One with another controller is never ours.
-//
-// What the collector orphaned behind a deleted Sandbox looks the same, and is not to be
-// taken back.
 func owned(obj metav1.Object, sandbox *v1beta1.Sandbox) bool {
 	if ref := metav1.GetControllerOfNoCopy(obj); ref != nil {
 		return ref.UID == sandbox.UID
 	}
-	orphaned := sandbox.DeletionTimestamp != nil && !slices.Contains(sandbox.Finalizers, metav1.FinalizerDeleteDependents)
-	return detached(obj, sandbox) && !orphaned
+	return detached(obj, sandbox)
 }
 
 // detached says whether a child of the Sandbox has lost the reference to it.

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,11 +33,21 @@ func preconditioned(changes map[string]any, obj metav1.Object) ([]byte, error) {
 	return patch, nil
 }
 
-// relabelled is the patch that says whose a child is.
+// relabelled is the patch that says whose a disk is.
 func relabelled(obj metav1.Object, uid string) ([]byte, error) {
 	return preconditioned(map[string]any{
 		"metadata": map[string]any{"labels": map[string]any{v1beta1.SandboxUIDLabel: uid}},
 	}, obj)
+}
+
+// handedOver is the patch that leaves a Pod or a Service of the Sandbox to the user.
+func handedOver(obj metav1.Object, sandbox *v1beta1.Sandbox) ([]byte, error) {
+	metadata := map[string]any{"labels": map[string]any{v1beta1.SandboxUIDLabel: v1beta1.RetainedUID}}
+	owners := slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), func(ref metav1.OwnerReference) bool { return ref.UID == sandbox.UID })
+	if len(owners) < len(obj.GetOwnerReferences()) {
+		metadata["ownerReferences"] = owners
+	}
+	return preconditioned(map[string]any{"metadata": metadata}, obj)
 }
 
 // preconditionsFor the deletion of a child name its UID; and, where a label that

@@ -186,10 +186,7 @@ func decideFinished(sandbox *v1beta1.Sandbox, seen observed) plan {
 func decideExpired(sandbox *v1beta1.Sandbox, seen observed) plan {
 	p := plan{state: expired}
 	if sandbox.Spec.ShutdownPolicy == v1beta1.SandboxShutdownDelete {
-		p.pod, p.own = takenBack(sandbox, seen)
-		if p.pod == keep && p.own == keep {
-			p.sandbox = remove
-		}
+		p.sandbox = remove
 		return p
 	}
 	if ownedPod(sandbox, seen) != nil {
@@ -199,18 +196,6 @@ func decideExpired(sandbox *v1beta1.Sandbox, seen observed) plan {
 	return p
 }
 
-// takenBack repairs what has lost its reference to a Sandbox that is about to be
-// deleted: a deleted one takes nothing back.
-func takenBack(sandbox *v1beta1.Sandbox, seen observed) (pod, own action) {
-	if seen.pod != nil && detached(seen.pod, sandbox) {
-		pod = podRepair(sandbox, seen)
-	}
-	if seen.own != nil && detached(seen.own, sandbox) && len(serviceDrift(seen.own, render.Service(sandbox, anchor(seen)))) > 0 {
-		own = repair
-	}
-	return pod, own
-}
-
 // decideDeleted clears up behind a deleted Sandbox. The disks come last: the Pod
 // may still write to them.
 func decideDeleted(sandbox *v1beta1.Sandbox, seen observed) plan {
@@ -218,47 +203,44 @@ func decideDeleted(sandbox *v1beta1.Sandbox, seen observed) plan {
 	if !slices.Contains(sandbox.Finalizers, v1beta1.SandboxFinalizer) {
 		return p // it has been cleared up, and waits for somebody else
 	}
-	orphaning := slices.Contains(sandbox.Finalizers, metav1.FinalizerOrphanDependents)
-	pod := ownedPod(sandbox, seen)
-	if !orphaning {
-		p.own = ownServiceRemoval(sandbox, seen)
-		if pod != nil {
-			p.pod, p.why = removal(seen), whyDeleted
-			return p
-		}
-		p.sandbox = release
-		p.leaveBehind(sandbox, seen)
+	if orphaning(sandbox) {
+		return decideOrphaning(sandbox, seen)
 	}
-	p.disks = settleDisks(sandbox, seen, orphaning || leftBehind(seen.pod, sandbox))
+	p.own = ownServiceRemoval(sandbox, seen)
+	if ownedPod(sandbox, seen) != nil {
+		p.pod, p.why = removal(seen), whyDeleted
+		return p
+	}
+	what := remove
+	if policy := sandbox.Spec.PersistentVolumeClaimRetentionPolicy; policy != nil && policy.WhenDeleted == v1beta1.PersistentVolumeClaimRetain {
+		what = retain
+	}
+	p.disks, p.sandbox = settleDisks(sandbox, seen, what), release
 	return p
 }
 
-// leaveBehind says on what the collector has orphaned that it is the user's, so that
-// nobody takes it for what a lost Sandbox has left. The disks are marked before it.
-func (p *plan) leaveBehind(sandbox *v1beta1.Sandbox, seen observed) {
-	if seen.pod != nil && detached(seen.pod, sandbox) {
+// decideOrphaning leaves everything to the user, whether the garbage collector has let
+// go of it yet or not.
+func decideOrphaning(sandbox *v1beta1.Sandbox, seen observed) plan {
+	p := plan{state: deleting, disks: settleDisks(sandbox, seen, retain), sandbox: release}
+	if ownedPod(sandbox, seen) != nil {
 		p.pod = retain
 	}
-	if seen.own != nil && detached(seen.own, sandbox) && p.own == keep {
+	if seen.own != nil && owned(seen.own, sandbox) {
 		p.own = retain
 	}
+	return p
 }
 
-// leftBehind says whether the collector has already orphaned the Pod: its owner is
-// gone, the label is not. Then the finalizer that asked for it is gone as well, and
-// this is all that tells that the disks are to stay.
-func leftBehind(pod *corev1.Pod, sandbox *v1beta1.Sandbox) bool {
-	return pod != nil && pod.Labels[v1beta1.SandboxUIDLabel] == string(sandbox.UID) && !owned(pod, sandbox)
+// orphaning says whether the deletion of a Sandbox is to leave its children.
+func orphaning(sandbox *v1beta1.Sandbox) bool {
+	_, marked := sandbox.Annotations[v1beta1.OrphanDependentsAnnotation]
+	return marked || slices.Contains(sandbox.Finalizers, metav1.FinalizerOrphanDependents)
 }
 
-// settleDisks deletes the disks of a deleted Sandbox, or gives them up for a later
-// one of the same name.
-func settleDisks(sandbox *v1beta1.Sandbox, seen observed, orphaned bool) []diskAction {
-	what := remove
-	if policy := sandbox.Spec.PersistentVolumeClaimRetentionPolicy; orphaned ||
-		policy != nil && policy.WhenDeleted == v1beta1.PersistentVolumeClaimRetain {
-		what = retain
-	}
+// settleDisks does the same with every disk of a deleted Sandbox: delete it, or retain
+// it for a later one of the same name.
+func settleDisks(sandbox *v1beta1.Sandbox, seen observed, what action) []diskAction {
 	var actions []diskAction
 	for i := range sandbox.Spec.VolumeClaimTemplates {
 		name := render.PersistentVolumeClaimName(sandbox, &sandbox.Spec.VolumeClaimTemplates[i])

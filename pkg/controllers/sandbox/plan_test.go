@@ -214,13 +214,26 @@ func TestDecideDeleted(t *testing.T) {
 			newSandbox(withDeletion, withFinalizers(v1beta1.SandboxFinalizer, metav1.FinalizerDeleteDependents)), see(newPod(up)),
 			plan{state: deleting, pod: remove, why: whyDeleted},
 		},
-		"orphaning: the collector lets the Pod go, the disks are kept at once": {
+		"orphaning: all is the user's at once": {
 			newSandbox(withDeletion, orphan, withService, withDisks("data")), see(newPod(up), ownService(), newDisk("data")),
-			plan{state: deleting, disks: disk(retain)},
+			plan{state: deleting, pod: retain, own: retain, disks: disk(retain), sandbox: release},
 		},
-		"orphaning done: disks are kept though nothing but the Pod's label tells": {
-			newSandbox(withDeletion, withDisks("data")), see(newPod(up, unowned), newDisk("data")),
+		"orphaned while suspended: nothing but the mark tells that the disks stay": {
+			newSandbox(withDeletion, withOrphaned, withSuspend, withDisks("data")), see(newDisk("data")),
 			plan{state: deleting, disks: disk(retain), sandbox: release},
+		},
+		"orphaned, though the collector had not seen the Pod": {
+			newSandbox(withDeletion, withOrphaned, withService, withDisks("data")), see(newPod(up), ownService(), newDisk("data")),
+			plan{state: deleting, pod: retain, own: retain, disks: disk(retain), sandbox: release},
+		},
+		"orphaned, on a node that is gone": {
+			newSandbox(withDeletion, withOrphaned), see(newPod(terminating), noNode),
+			plan{state: deleting, pod: retain, sandbox: release},
+		},
+		"orphaned: what belongs to others is left alone": {
+			newSandbox(withDeletion, withOrphaned, withService, withDisks("a", "b")),
+			see(newPod(stranger), ownService(strangeService), newDisk("a", strangeDisk), newDisk("b", diskOf(v1beta1.RetainedUID))),
+			plan{state: deleting, sandbox: release},
 		},
 		"what waits for others has been cleared up": {
 			newSandbox(withDeletion, withFinalizers("example.com/other"), withDisks("data")), see(newPod(up), newDisk("data")),

@@ -105,6 +105,30 @@ func TestADetachedPodIsNotTakenBackFromAStaleCache(t *testing.T) {
 	assert.Empty(t, h.writes())
 }
 
+// Caches may see a Pod with its owner, and a Sandbox that is deleted, long after both were orphaned.
+func TestOrphanedButNotYetSeenAsSuch(t *testing.T) {
+	live := newSandbox(withDeletion, withOrphaned, withDisks("data"), func(s *v1beta1.Sandbox) { s.ResourceVersion = "8" })
+	for name, cached := range map[string]*v1beta1.Sandbox{
+		"neither":             newSandbox(withDeletion, withDisks("data")),
+		"not even deleted":    newSandbox(withSuspend, withDisks("data")),
+		"the Pod alone":       live,
+		"not yet the outcome": newSandbox(withDeletion, withDisks("data"), withFinalizers(v1beta1.SandboxFinalizer, metav1.FinalizerOrphanDependents)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			detached := newPod(up, strippedPod, func(p *corev1.Pod) { p.ResourceVersion = "71" })
+			h := newHarness(t, live, sharedService(), detached, newDisk("data"), newNode(corev1.ConditionTrue)).
+				cache(cached, sharedService(), newPod(up), newDisk("data"), newNode(corev1.ConditionTrue))
+			h.mustSync()
+			label := map[string]any{v1beta1.SandboxUIDLabel: v1beta1.RetainedUID}
+			assert.Equal(t, []string{
+				"patch persistentvolumeclaims/data-dev " + patched(map[string]any{"uid": "uid-data", "resourceVersion": "80", "labels": label}),
+				"patch pods/dev " + patched(map[string]any{"uid": "uid-pod", "resourceVersion": "71", "labels": label}),
+				"patch sandboxes/dev " + patched(map[string]any{"uid": "uid-dev", "resourceVersion": "8", "finalizers": []string{}}),
+			}, h.writes())
+		})
+	}
+}
+
 // A leader that has just begun may know less than the last one did.
 func TestTheLiveSandboxDecides(t *testing.T) {
 	tests := map[string]struct {

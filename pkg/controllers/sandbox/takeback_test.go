@@ -30,7 +30,6 @@ func theirController(p *corev1.Pod) {
 
 func TestDecideOnDetachedChildren(t *testing.T) {
 	const conflictDetail = `Pod "dev" exists`
-	foreground := withFinalizers(v1beta1.SandboxFinalizer, metav1.FinalizerDeleteDependents)
 	checkPlans(t, map[string]planTest{
 		"taken back as it runs": {
 			newSandbox(withService), see(newPod(up, strippedPod), ownService(strippedService)),
@@ -56,24 +55,20 @@ func TestDecideOnDetachedChildren(t *testing.T) {
 			newSandbox(withSuspend), see(newPod(up, strippedPod)),
 			plan{state: suspending, pod: remove, why: whySuspended},
 		},
-		"expired: first taken back, so that the deletion finds it": {
+		"expired: its deletion will find it": {
 			newSandbox(withShutdown(-time.Second), withDeletePolicy), see(newPod(up, strippedPod), ownService(strippedService)),
-			plan{state: expired, pod: repair, own: repair},
-		},
-		"expired, and no anchor to be had: the collector will see to it": {
-			newSandbox(withShutdown(-time.Second), withDeletePolicy), see(newPod(up, strippedPod), noShared),
 			plan{state: expired, sandbox: remove},
 		},
-		"deleted: the collector orphaned it, and it is the user's": {
+		"deleted: it goes like any": {
 			newSandbox(withDeletion, withService, withDisks("data")), see(newPod(up, strippedPod), ownService(strippedService), newDisk("data")),
-			plan{state: deleting, pod: retain, own: retain, disks: []diskAction{{0, retain}}, sandbox: release},
-		},
-		"deleted in the foreground: the collector has nothing to orphan": {
-			newSandbox(withDeletion, foreground, withService), see(newPod(up, strippedPod), ownService(strippedService)),
 			plan{state: deleting, pod: remove, why: whyDeleted, own: remove},
 		},
+		"deleted and orphaned: it is the user's": {
+			newSandbox(withDeletion, withOrphaned, withService, withDisks("data")), see(newPod(up, strippedPod), ownService(strippedService), newDisk("data")),
+			plan{state: deleting, pod: retain, own: retain, disks: []diskAction{{0, retain}}, sandbox: release},
+		},
 		"what was left to the user before is not touched again": {
-			newSandbox(withDeletion), see(newPod(up, strippedPod, func(p *corev1.Pod) { p.Labels[v1beta1.SandboxUIDLabel] = v1beta1.RetainedUID })),
+			newSandbox(withDeletion, withOrphaned), see(newPod(up, strippedPod, func(p *corev1.Pod) { p.Labels[v1beta1.SandboxUIDLabel] = v1beta1.RetainedUID })),
 			plan{state: deleting, sandbox: release},
 		},
 	})
@@ -101,16 +96,36 @@ func TestDeletionOfADetachedPodNamesWhatWasSeen(t *testing.T) {
 }
 
 func TestOrphanedChildrenAreLeftToTheUser(t *testing.T) {
-	h := newSyncedHarness(t, newSandbox(withDeletion, withService, withDisks("data")),
-		sharedService(), ownService(strippedService), newPod(up, strippedPod), newDisk("data"), newNode(corev1.ConditionTrue))
-	h.mustSync()
-	retained := func(uid, rv string) string {
-		return patched(map[string]any{"uid": uid, "resourceVersion": rv, "labels": map[string]any{v1beta1.SandboxUIDLabel: v1beta1.RetainedUID}})
+	orphaning := newSandbox(withDeletion, withService, withDisks("data"), withFinalizers(v1beta1.SandboxFinalizer, metav1.FinalizerOrphanDependents))
+	anchor := []metav1.OwnerReference{render.Owners(newSandbox(), anchorUID)[1]}
+	for name, test := range map[string]struct {
+		sandbox    *v1beta1.Sandbox
+		pod        *corev1.Pod
+		service    *corev1.Service
+		owners     []metav1.OwnerReference
+		finalizers []string
+	}{
+		"after the collector": {
+			newSandbox(withDeletion, withOrphaned, withService, withDisks("data")), newPod(up, strippedPod), ownService(strippedService), nil, []string{},
+		},
+		"before the collector": {orphaning, newPod(up), ownService(), anchor, []string{metav1.FinalizerOrphanDependents}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newSyncedHarness(t, test.sandbox, sharedService(), test.service, test.pod, newDisk("data"), newNode(corev1.ConditionTrue))
+			h.mustSync()
+			retained := func(uid, rv string, owners []metav1.OwnerReference) string {
+				metadata := map[string]any{"uid": uid, "resourceVersion": rv, "labels": map[string]any{v1beta1.SandboxUIDLabel: v1beta1.RetainedUID}}
+				if owners != nil {
+					metadata["ownerReferences"] = owners
+				}
+				return patched(metadata)
+			}
+			assert.Equal(t, []string{
+				"patch services/dev " + retained("uid-service", "60", test.owners),
+				"patch persistentvolumeclaims/data-dev " + retained("uid-data", "80", nil),
+				"patch pods/dev " + retained("uid-pod", "70", test.owners),
+				"patch sandboxes/dev " + patched(map[string]any{"uid": "uid-dev", "resourceVersion": "7", "finalizers": test.finalizers}),
+			}, h.writes())
+		})
 	}
-	assert.Equal(t, []string{
-		"patch services/dev " + retained("uid-service", "60"),
-		"patch persistentvolumeclaims/data-dev " + retained("uid-data", "80"),
-		"patch pods/dev " + retained("uid-pod", "70"),
-		"patch sandboxes/dev " + patched(map[string]any{"uid": "uid-dev", "resourceVersion": "7", "finalizers": []string{}}),
-	}, h.writes())
 }

@@ -5,6 +5,7 @@
 // printed.
 //
 // It promises that status is written through its subresource only, that a
-// Sandbox carries its finalizer from the first write on, and that an action is
-// one conditional write. It never touches Pods or other resources.
+// Sandbox carries its finalizer from the first write on, that a deletion which was
+// to orphan is known as such for as long as the Sandbox is there, and that an action
+// is one conditional write. It never touches Pods or other resources.
 package sandbox

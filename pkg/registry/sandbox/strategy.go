@@ -8,6 +8,7 @@ import (
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -34,6 +35,7 @@ func (strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 	sbx := obj.(*sandbox.Sandbox)
 	sbx.Generation = 1
 	sbx.Status = sandbox.SandboxStatus{}
+	delete(sbx.Annotations, v1beta1.OrphanDependentsAnnotation)
 	if !slices.Contains(sbx.Finalizers, v1beta1.SandboxFinalizer) {
 		sbx.Finalizers = append(sbx.Finalizers, v1beta1.SandboxFinalizer)
 	}
@@ -42,6 +44,7 @@ func (strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 func (strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	sbx, previous := obj.(*sandbox.Sandbox), old.(*sandbox.Sandbox)
 	sbx.Status = previous.Status
+	markOrphaning(sbx, previous)
 	// A manifest written before the claim does not know of it: leaving claimRef
 	// out of an update keeps it, as it does for a Service's clusterIP.
 	if sbx.Spec.ClaimRef == nil {
@@ -49,6 +52,20 @@ func (strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	}
 	if !apiequality.Semantic.DeepEqual(sbx.Spec, previous.Spec) {
 		sbx.Generation = previous.Generation + 1
+	}
+}
+
+// markOrphaning keeps what a deletion with --cascade=orphan asked for when the garbage
+// collector, done with its part, takes the finalizer off that said so: the controller may
+// not have looked yet. Whatever else a client makes of the mark is undone.
+func markOrphaning(sbx, previous *sandbox.Sandbox) {
+	_, marked := previous.Annotations[v1beta1.OrphanDependentsAnnotation]
+	collected := slices.Contains(previous.Finalizers, metav1.FinalizerOrphanDependents) &&
+		!slices.Contains(sbx.Finalizers, metav1.FinalizerOrphanDependents)
+	if previous.DeletionTimestamp != nil && (marked || collected) {
+		metav1.SetMetaDataAnnotation(&sbx.ObjectMeta, v1beta1.OrphanDependentsAnnotation, "true")
+	} else {
+		delete(sbx.Annotations, v1beta1.OrphanDependentsAnnotation)
 	}
 }
 

@@ -89,7 +89,7 @@ func TestReservedKeysShareThePrefix(t *testing.T) {
 	assert.Equal(t, "sandbox.agents.x-k8s.io/", KeyPrefix)
 	for _, key := range []string{
 		SandboxLabel, SandboxNameLabel, SandboxUIDLabel, SharedServiceLabel, ClaimLabel, WarmPoolLabel, TemplateLabel,
-		GatewayLabel, SandboxFinalizer,
+		GatewayLabel, OrphanDependentsAnnotation, SandboxFinalizer,
 	} {
 		assert.Regexp(t, `^sandbox\.agents\.x-k8s\.io/[a-z-]+$`, key)
 	}

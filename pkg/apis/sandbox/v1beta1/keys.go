@@ -6,7 +6,7 @@ package v1beta1
 // server. Users cannot set such keys in a podTemplate or on a claim's Pod.
 const KeyPrefix = GroupName + "/"
 
-// Labels and finalizers that the server puts on objects. This is the one place
+// Labels, annotations and finalizers that the server puts on objects. This is the one place
 // where they are spelled.
 const (
 	// SandboxLabel is on every Pod of a Sandbox, with the value "true": the
@@ -33,6 +33,11 @@ const (
 	// GatewayLabel, with the value "true", marks namespaces whose Pods may reach
 	// Sandboxes under the default network policy.
 	GatewayLabel = KeyPrefix + "gateway"
+
+	// OrphanDependentsAnnotation, with the value "true", is on a Sandbox that is deleted
+	// and was to orphan its children: the garbage collector has let them go and has taken
+	// the finalizer off that asked for it. Nobody but the server can set or remove it.
+	OrphanDependentsAnnotation = KeyPrefix + "orphan-dependents"
 
 	// SandboxFinalizer keeps a deleted Sandbox until its Pod, Service and disks
 	// have been dealt with.
