@@ -34,6 +34,8 @@ const (
 	ownSpace   = "Role"
 	genericAPI = "k8s.io/apiserver:pkg/"
 	client     = "k8s.io/client-go:"
+
+	slicesLibrary = "k8s.io/endpointslice:reconciler.go"
 )
 
 // uses are all that the server asks of the cluster under its own name, but for what the
@@ -43,6 +45,7 @@ var uses = []use{
 	{everywhere, "list,watch /services", "pkg/controllers/dependencies.go", "d.Children.Core().V1().Services().Informer()"},
 	{everywhere, "list,watch /persistentvolumeclaims", "pkg/controllers/dependencies.go", "d.Children.Core().V1().PersistentVolumeClaims().Informer()"},
 	{everywhere, "list,watch networking.k8s.io/networkpolicies", "pkg/controllers/dependencies.go", "d.Children.Networking().V1().NetworkPolicies().Informer()"},
+	{everywhere, "list,watch discovery.k8s.io/endpointslices", "pkg/controllers/dependencies.go", "d.Children.Discovery().V1().EndpointSlices().Informer()"},
 	{everywhere, "list,watch /nodes", "pkg/controllers/dependencies.go", "d.Nodes.Core().V1().Nodes().Informer()"},
 	{everywhere, "get /pods", "pkg/controllers/sandbox/gather.go", "core.Pods(namespace).Get("},
 	{everywhere, "get /services", "pkg/controllers/sandbox/gather.go", "core.Services(namespace).Get("},
@@ -63,6 +66,10 @@ var uses = []use{
 	{everywhere, "update networking.k8s.io/networkpolicies", "pkg/controllers/template/apply.go", "policies.Update("},
 	{everywhere, "delete networking.k8s.io/networkpolicies", "pkg/controllers/template/apply.go", "policies.Delete("},
 	{everywhere, "update sandbox.agents.x-k8s.io/sandboxes/finalizers", "pkg/controllers/render/pod.go", "NewControllerRef(sandbox"},
+	{everywhere, "create discovery.k8s.io/endpointslices", slicesLibrary, "EndpointSlices(service.Namespace).Create("},
+	{everywhere, "update discovery.k8s.io/endpointslices", slicesLibrary, "EndpointSlices(service.Namespace).Update("},
+	{everywhere, "delete discovery.k8s.io/endpointslices", slicesLibrary, "EndpointSlices(service.Namespace).Delete("},
+	{everywhere, "update /services/finalizers", "k8s.io/endpointslice:utils.go", "NewControllerRef(service"},
 	{everywhere, "create,patch events.k8s.io/events", "pkg/controllers/dependencies.go", "cluster.EventsV1()"},
 
 	{everywhere, "list,watch /namespaces", genericAPI + "admission/plugin/namespace/lifecycle/admission.go", "Core().V1().Namespaces()"},

@@ -49,6 +49,8 @@ type completedConfig struct {
 	extra   ExtraConfig
 	// connections are watched by the handlers and drained by a hook.
 	connections *connections
+	// claims in flight go before the controllers.
+	claims *precedence
 }
 
 // CompletedConfig can only be made by Complete.
@@ -87,13 +89,14 @@ func (c *Config) Complete() CompletedConfig {
 	generic.RESTOptionsGetter = backend.WrapRESTOptions(generic.RESTOptionsGetter, c.Extra.WatchCached)
 	awaitAuthorities(&generic.Config)
 	connections := &connections{mover: c.Extra.Mover}
+	claims := &precedence{}
 	generic.BuildHandlerChainFunc = func(api http.Handler, config *genericapiserver.Config) http.Handler {
-		return connections.watched(withFence(gate, buildHandlerChain(api, config)))
+		return connections.watched(withFence(gate, buildHandlerChain(claims.counted(api), config)))
 	}
 	generic.AddReadyzChecks(fenceCheck(gate), backend.AlarmCheck(), backend.SelfTestCheck())
 	// An etcd that does not answer is no reason to restart the process.
 	generic.LivezChecks = slices.DeleteFunc(generic.LivezChecks, func(check healthz.HealthChecker) bool { return check.Name() == "etcd" })
 	return CompletedConfig{&completedConfig{
-		backend: backend, gate: gate, guard: guard, connections: connections, generic: generic.Complete(), kube: generic, extra: c.Extra,
+		backend: backend, gate: gate, guard: guard, connections: connections, claims: claims, generic: generic.Complete(), kube: generic, extra: c.Extra,
 	}}
 }

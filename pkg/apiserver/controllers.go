@@ -42,9 +42,9 @@ type queueServer interface {
 	Serve(pool warmindex.Key)
 }
 
-// newEmbedded reaches our own API over the loopback and Pods through kube. What was made
-// before a loss of etcd is withheld.
-func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig, withheld func(made time.Time) bool) (*embedded, error) {
+// newEmbedded reaches our own API by the loopback configuration and Pods through kube. What
+// was made before a loss of etcd is withheld.
+func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig, withheld func(made time.Time) bool, claims *precedence) (*embedded, error) {
 	own := rest.CopyConfig(loopback)
 	own.QPS, own.ContentType = -1, runtime.ContentTypeProtobuf
 	sandboxes, err := versioned.NewForConfig(own)
@@ -62,6 +62,7 @@ func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig, withheld func(m
 		return nil, err
 	}
 	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain, withheld)
+	dependencies.Yield = claims.Yield
 	e := &embedded{lock: lock, dependencies: dependencies, serve: func(warmindex.Key) {}}
 	e.index = warmindex.New[*v1beta1.Sandbox](warmindex.Options{
 		Replica: extra.LeaderElection.Identity, Serve: func(pool warmindex.Key) { e.serve(pool) },

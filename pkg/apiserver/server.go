@@ -30,7 +30,7 @@ func (c CompletedConfig) New() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the generic server: %w", err)
 	}
-	embedded, err := newEmbedded(c.generic.LoopbackClientConfig, c.kube.ClientConfig, c.extra, c.gate.BeforeLoss)
+	embedded, err := newEmbedded(inProcess(c.generic.LoopbackClientConfig, generic.Handler), c.kube.ClientConfig, c.extra, c.gate.BeforeLoss, c.claims)
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,8 @@ type Dependencies struct {
 	// Withheld says whether an unclaimed Sandbox of a pool that was made at that time is left
 	// alone, since a claim that the store has lost may use it.
 	Withheld func(made time.Time) bool
+	// Yield lets more urgent work of the process go first; nil if there is none.
+	Yield func(ctx context.Context)
 
 	broadcaster events.EventBroadcaster
 }
@@ -80,6 +82,7 @@ func (d Dependencies) Caches() map[string]cache.SharedIndexInformer {
 		"pods":                   d.Children.Core().V1().Pods().Informer(),
 		"services":               d.Children.Core().V1().Services().Informer(),
 		"persistentvolumeclaims": d.Children.Core().V1().PersistentVolumeClaims().Informer(),
+		"endpointslices":         d.Children.Discovery().V1().EndpointSlices().Informer(),
 		"networkpolicies":        d.Children.Networking().V1().NetworkPolicies().Informer(),
 		"nodes":                  d.Nodes.Core().V1().Nodes().Informer(),
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/claim"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/endpoints"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/janitor"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/orphan"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/sandbox"
@@ -37,6 +38,7 @@ func Descriptors() []Descriptor {
 		{Name: "template", Workers: 4, New: newTemplateController},
 		{Name: "warmpool", Workers: 8, New: newWarmPoolController},
 		{Name: "claim", Workers: 16, New: newClaimController},
+		{Name: "endpoints", Workers: 4, New: newEndpointsController},
 		{Name: "orphan", Workers: 1, New: newOrphanController},
 		{Name: "janitor", Workers: 1, New: newJanitorController},
 	}
@@ -56,6 +58,7 @@ func newSandboxController(d Dependencies, workers int) Controller {
 		Events:           d.Recorder,
 		ClusterDomain:    d.ClusterDomain,
 		Workers:          workers,
+		Yield:            d.Yield,
 	})
 }
 
@@ -69,6 +72,7 @@ func newTemplateController(d Dependencies, workers int) Controller {
 		NetworkPolicies: d.Children.Networking().V1().NetworkPolicies(),
 		Events:          d.Recorder,
 		Workers:         workers,
+		Yield:           d.Yield,
 	})
 }
 
@@ -83,6 +87,7 @@ func newWarmPoolController(d Dependencies, workers int) Controller {
 		Withheld:         d.Withheld,
 		Events:           d.Recorder,
 		Workers:          workers,
+		Yield:            d.Yield,
 	})
 }
 
@@ -97,6 +102,19 @@ func newClaimController(d Dependencies, workers int) Controller {
 		Withheld:  d.Withheld,
 		Events:    d.Recorder,
 		Workers:   workers,
+		Yield:     d.Yield,
+	})
+}
+
+func newEndpointsController(d Dependencies, workers int) Controller {
+	return endpoints.New(endpoints.Options{
+		Kube:     d.Cluster,
+		Services: d.Children.Core().V1().Services(),
+		Pods:     d.Children.Core().V1().Pods(),
+		Slices:   d.Children.Discovery().V1().EndpointSlices(),
+		Nodes:    d.Nodes.Core().V1().Nodes(),
+		Workers:  workers,
+		Yield:    d.Yield,
 	})
 }
 

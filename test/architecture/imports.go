@@ -64,7 +64,7 @@ var rules = []rule{
 	{
 		packages: []string{
 			"pkg/controllers/sandbox", "pkg/controllers/warmpool", "pkg/controllers/claim", "pkg/controllers/template",
-			"pkg/controllers/orphan", "pkg/controllers/janitor",
+			"pkg/controllers/endpoints", "pkg/controllers/orphan", "pkg/controllers/janitor",
 		},
 		may:     []string{external, "pkg/generated/...", "pkg/controllers/worker", render},
 		mustNot: []string{"k8s.io/apiserver/pkg/registry", "k8s.io/apiserver/pkg/storage", etcd},

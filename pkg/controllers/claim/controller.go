@@ -24,7 +24,7 @@ const (
 	queueName = "claim-queue"
 )
 
-// Options are what the controller works with. All but Clock is required.
+// Options are what the controller works with. All but Yield and Clock is required.
 type Options struct {
 	// Client reads and writes our own API: the loopback client.
 	Client sandboxclient.SandboxV1beta1Interface
@@ -43,6 +43,9 @@ type Options struct {
 	// Workers is the number of claims that are synced at a time, and of pools whose
 	// waiting claims are served.
 	Workers int
+	// Yield lets more urgent work of the process go before the syncs of claims; nil if
+	// there is none. Whoever serves waiting claims does not yield: that is such work.
+	Yield func(context.Context)
 	// Clock is the real one if nil.
 	Clock clock.PassiveClock
 }
@@ -71,6 +74,7 @@ func New(options Options) *Controller {
 		Seed:    c.seedClaims,
 		Synced:  c.synced(),
 		Workers: options.Workers,
+		Yield:   options.Yield,
 	})
 	c.pools = worker.New(worker.Options{
 		Name:    queueName,

@@ -5,6 +5,7 @@ package claim
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -59,6 +60,26 @@ func (h *harness) create(object runtime.Object) {
 		_, err = api.SandboxTemplates("team").Create(h.Context(), o, metav1.CreateOptions{})
 	}
 	require.NoError(h, err)
+}
+
+// A claim and its Sandbox are committed together and arrive one after the other.
+func TestASandboxThatComesBeforeItsClaimIsNoReasonToAskForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		h := newHarness(t, newPool(), newTemplate())
+		h.start(ctx)
+		defer h.term()()
+		synctest.Wait()
+		h.create(newSandbox())
+		synctest.Wait()
+		assert.Empty(t, h.reads())
+
+		<-time.After(claimDelay)
+		synctest.Wait()
+		assert.Equal(t, []string{"get sandboxclaims/mine"}, h.reads(), "it has had its time")
+		assert.Contains(t, h.writes(), "delete sandboxes/python-abc uid=uid-abc rv=20", "and is not there")
+	})
 }
 
 // Immune: claims that wait on a timer and not on an event.

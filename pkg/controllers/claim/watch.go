@@ -4,6 +4,7 @@ package claim
 
 import (
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -69,8 +70,17 @@ func (c *Controller) enqueueClaim(claim *v1beta1.SandboxClaim) {
 	}
 }
 
+// claimDelay is how long a claim that the cache has not is given to arrive: it is committed
+// with its Sandbox, and the two caches hear of it one after the other. That a claim was
+// deleted comes with an event of its own.
+const claimDelay = time.Second
+
 func (c *Controller) enqueueSandbox(sandbox *v1beta1.Sandbox) {
 	if key, claimed := claimKey(sandbox); claimed {
+		if _, err := c.Claims.Lister().SandboxClaims(key.Namespace).Get(key.Name); err != nil {
+			c.claims.EnqueueAfter(key, claimDelay)
+			return
+		}
 		c.claims.Enqueue(key)
 		return
 	}

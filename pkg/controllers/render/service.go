@@ -29,9 +29,10 @@ func Service(sandbox *v1beta1.Sandbox, anchor types.UID) *corev1.Service {
 
 // SharedService is the headless Service of all Sandboxes of a namespace. It gives
 // each of them its DNS name and anchors their Pods. It belongs to none of them, so
-// it has no owner and stays until the namespace goes.
+// it has no owner and stays until the namespace goes. It has no selector: package
+// endpoints keeps its EndpointSlices.
 func SharedService(namespace string) *corev1.Service {
-	service := headless(map[string]string{v1beta1.SandboxLabel: "true"})
+	service := headless(nil)
 	service.Name = v1beta1.SharedServiceName
 	service.Namespace = namespace
 	service.Labels = map[string]string{

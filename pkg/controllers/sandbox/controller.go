@@ -26,8 +26,8 @@ const name = "sandbox"
 // Services included, and keeps the rest of the cluster out of memory.
 const ChildSelector = v1beta1.SandboxNameLabel
 
-// Options are what the controller works with. All but Clock and what reads templates
-// is required.
+// Options are what the controller works with. All but Yield, Clock and what reads
+// templates is required.
 type Options struct {
 	// Sandboxes reads and writes Sandboxes: the loopback client.
 	Sandboxes       sandboxclient.SandboxesGetter
@@ -52,6 +52,8 @@ type Options struct {
 	ClusterDomain string
 	// Workers is the number of Sandboxes that are synced at a time.
 	Workers int
+	// Yield lets more urgent work of the process go first; nil if there is none.
+	Yield func(context.Context)
 	// Clock is the real one if nil.
 	Clock clock.PassiveClock
 }
@@ -77,6 +79,7 @@ func New(options Options) *Controller {
 		Seed:    c.seed,
 		Synced:  c.synced(),
 		Workers: options.Workers,
+		Yield:   options.Yield,
 	})
 	return c
 }

@@ -136,6 +136,18 @@ func (p plan) writes() bool {
 	return len(p.disks) > 0 || slices.ContainsFunc(actions, func(a action) bool { return a != keep })
 }
 
+// onlyRelabels says whether all that the plan writes is metadata of a Pod that has its
+// controller reference. What a stale Sandbox gets wrong there the next sync puts right,
+// and every warm claim causes one such write. A Pod without the reference may be the
+// user's by now, so it is another matter.
+func (p plan) onlyRelabels(seen observed, sandbox *v1beta1.Sandbox) bool {
+	if p.pod != repair || !metav1.IsControlledBy(seen.pod, sandbox) {
+		return false
+	}
+	p.pod = keep
+	return !p.writes() && !p.wantsLive(sandbox)
+}
+
 // wantsLive says whether the plan would do or claim something that a stale cache
 // must not be believed for: that a node is gone, that no Pod is left, or that one
 // runs which should have ended.

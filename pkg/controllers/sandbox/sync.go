@@ -57,7 +57,7 @@ func (c *Controller) decide(ctx context.Context, run *pass) error {
 	if err := c.look(ctx, run, from); err != nil {
 		return err
 	}
-	if !run.plan.writes() && !run.plan.wantsLive(run.sandbox) {
+	if !run.plan.writes() && !run.plan.wantsLive(run.sandbox) || run.plan.onlyRelabels(run.seen, run.sandbox) {
 		return nil
 	}
 	if err := c.refresh(ctx, run); err != nil || run.sandbox == nil {

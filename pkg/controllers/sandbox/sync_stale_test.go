@@ -96,6 +96,15 @@ func TestFinalizerIsRemovedOnlyAfterALiveLook(t *testing.T) {
 	assert.Equal(t, []string{"delete pods/dev uid=uid-pod"}, h.writes(), "neither disk nor finalizer while there is a Pod")
 }
 
+// What lost its reference may have lost its Sandbox: it is taken back only after a live look.
+func TestADetachedPodIsNotTakenBackFromAStaleCache(t *testing.T) {
+	h := newHarness(t, sharedService(), newPod(up, strippedPod), newNode(corev1.ConditionTrue)).
+		cache(newSandbox(), sharedService(), newPod(up, strippedPod), newNode(corev1.ConditionTrue))
+	h.mustSync()
+	assert.Equal(t, []string{"get sandboxes/dev"}, h.reads())
+	assert.Empty(t, h.writes())
+}
+
 // Caches may see a Pod with its owner, and a Sandbox that is deleted, long after both were orphaned.
 func TestOrphanedButNotYetSeenAsSuch(t *testing.T) {
 	live := newSandbox(withDeletion, withOrphaned, withDisks("data"), func(s *v1beta1.Sandbox) { s.ResourceVersion = "8" })

@@ -29,7 +29,7 @@ type EventRecorder interface {
 	Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any)
 }
 
-// Options are what the controller works with. All but Clock is required.
+// Options are what the controller works with. All but Yield and Clock is required.
 type Options struct {
 	// Own reads and writes our kinds: the loopback client.
 	Own       sandboxclient.SandboxV1beta1Interface
@@ -46,6 +46,8 @@ type Options struct {
 	Events EventRecorder
 	// Workers is the number of templates that are synced at a time.
 	Workers int
+	// Yield lets more urgent work of the process go first; nil if there is none.
+	Yield func(context.Context)
 	// Clock is the real one if nil.
 	Clock clock.PassiveClock
 }
@@ -76,6 +78,7 @@ func New(options Options) *Controller {
 			c.NetworkPolicies.Informer().HasSyncedChecker(),
 		},
 		Workers: options.Workers,
+		Yield:   options.Yield,
 	})
 	return c
 }

@@ -76,7 +76,7 @@ func (c *Controller) remove(ctx context.Context, run *pass) ([]removal, error) {
 	}
 	gone := make([]bool, len(doomed))
 	var conflict atomic.Pointer[error]
-	err := inBatches(len(doomed), func(i int) error {
+	err := c.inBatches(ctx, len(doomed), func(i int) error {
 		err := c.deleteMember(ctx, run, doomed[i])
 		switch {
 		case apierrors.IsConflict(err):
@@ -131,7 +131,7 @@ func (c *Controller) create(ctx context.Context, run *pass, missing int) error {
 		wanted[i].Name = nextName(run.seen.unsure, i, wanted[i].GenerateName)
 		wanted[i].GenerateName = ""
 	}
-	err := inBatches(missing, func(i int) error { return c.createMember(ctx, run, wanted[i]) })
+	err := c.inBatches(ctx, missing, func(i int) error { return c.createMember(ctx, run, wanted[i]) })
 	switch {
 	case ctx.Err() != nil:
 		return err
@@ -221,10 +221,13 @@ func refused(err error) bool {
 }
 
 // inBatches calls do for 0 to n-1: one, then two at a time, then four, up to
-// maxParallel. It ends after the first batch with an error, so that what fails for
-// all is not asked for a thousand times.
-func inBatches(n int, do func(i int) error) error {
+// maxParallel, and yields between them. It ends after the first batch with an error, so
+// that what fails for all is not asked for a thousand times.
+func (c *Controller) inBatches(ctx context.Context, n int, do func(i int) error) error {
 	for start, size := 0, 1; start < n; start, size = start+size, min(2*size, maxParallel) {
+		if start > 0 && c.Yield != nil {
+			c.Yield(ctx)
+		}
 		errs := make([]error, min(size, n-start))
 		var batch sync.WaitGroup
 		for i := range errs {

@@ -19,7 +19,7 @@ import (
 // name is the controller's name in logs and metrics.
 const name = "warmpool"
 
-// Options are what the controller works with. All but Clock is required.
+// Options are what the controller works with. All but Yield and Clock is required.
 type Options struct {
 	// Pools and Sandboxes are read and written through the loopback client. Its
 	// lists must be consistent, as they are when no resourceVersion is asked for.
@@ -39,6 +39,8 @@ type Options struct {
 	// Workers is the number of pools that are synced at a time. Each has at most
 	// maxParallel requests in flight.
 	Workers int
+	// Yield lets more urgent work of the process go first; nil if there is none.
+	Yield func(context.Context)
 	// Clock is the real one if nil.
 	Clock clock.PassiveClock
 }
@@ -65,6 +67,7 @@ func New(options Options) *Controller {
 		Seed:    c.seed,
 		Synced:  c.synced(),
 		Workers: options.Workers,
+		Yield:   options.Yield,
 	})
 	return c
 }

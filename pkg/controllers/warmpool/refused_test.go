@@ -3,6 +3,7 @@
 package warmpool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -137,18 +138,21 @@ func TestBatches(t *testing.T) {
 			return nil
 		}
 	}
-	require.NoError(t, inBatches(300, do(-1)))
+	yielded := 0
+	c := &Controller{Options: Options{Yield: func(context.Context) { yielded++ }}}
+	require.NoError(t, c.inBatches(t.Context(), 300, do(-1)))
 	assert.Len(t, calls, 300)
+	assert.Equal(t, 10, yielded, "between 1, 2, 4, 8, 16, 32, four times 50, and the rest")
 	assert.LessOrEqual(t, most.Load(), int32(maxParallel))
 
 	calls = nil
-	require.NoError(t, inBatches(0, do(-1)))
+	require.NoError(t, c.inBatches(t.Context(), 0, do(-1)))
 	assert.Empty(t, calls)
 
-	require.EqualError(t, inBatches(300, do(0)), "number 0")
+	require.EqualError(t, c.inBatches(t.Context(), 300, do(0)), "number 0")
 	assert.Len(t, calls, 1)
 
 	calls = nil
-	require.EqualError(t, inBatches(300, do(5)), "number 5")
+	require.EqualError(t, c.inBatches(t.Context(), 300, do(5)), "number 5")
 	assert.ElementsMatch(t, []int{0, 1, 2, 3, 4, 5, 6}, calls, "one, two, four, and no more")
 }

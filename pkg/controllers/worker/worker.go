@@ -34,7 +34,7 @@ type Result struct {
 	RequeueAfter time.Duration
 }
 
-// Options describe one controller to its Worker. All fields but Synced are required.
+// Options describe one controller to its Worker. All fields but Synced and Yield are required.
 type Options struct {
 	// Name is the controller's name in logs and metrics, and must be unique in the process.
 	Name string
@@ -49,6 +49,8 @@ type Options struct {
 	Synced []cache.DoneChecker
 	// Workers is the number of keys that are synced at a time.
 	Workers int
+	// Yield is called before each Sync and returns when nothing more urgent goes on in the process. Nil: nothing ever does.
+	Yield func(ctx context.Context)
 }
 
 // Worker calls Sync for keys. All methods may be called by several goroutines.
@@ -138,6 +140,9 @@ func (w *Worker) work(ctx context.Context, queue keyQueue) {
 		key, shutdown := queue.Get()
 		if shutdown {
 			return
+		}
+		if w.options.Yield != nil {
+			w.options.Yield(ctx)
 		}
 		if ctx.Err() == nil {
 			w.process(ctx, queue, key)

@@ -300,6 +300,38 @@ func TestRunOutlivesEverySync(t *testing.T) {
 	})
 }
 
+func TestWorkYields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, free := &recorder{}, make(chan struct{})
+		w := New(Options{Name: "yielding", Sync: r.Sync, Seed: seed(a, b), Workers: 2, Yield: func(ctx context.Context) {
+			select {
+			case <-free:
+			case <-ctx.Done():
+			}
+		}})
+		for range 2 { // terms that end while all yield
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); w.Run(ctx) }()
+			synctest.Wait()
+			assert.Empty(t, r.seen(), "something more urgent goes on")
+			cancel()
+			<-done
+		}
+		assert.Empty(t, r.seen(), "what has yielded to the end of the term is dropped")
+
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); w.Run(ctx) }()
+		synctest.Wait()
+		close(free)
+		synctest.Wait()
+		assert.ElementsMatch(t, []Key{a, b}, r.seen())
+		cancel()
+		<-done
+	})
+}
+
 func TestTerms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox"
+)
+
+// claimsFirst is for how long claims that come without a pause go before the controllers.
+// It covers a burst; a load that lasts shares the processors with what refills its pools.
+const claimsFirst = 2 * time.Second
+
+// precedence lets claims go before the controllers of the same process: somebody waits
+// for a claim's answer, and what a claim sets off (another Sandbox, another Pod, their
+// statuses) costs many times as much as the claim.
+type precedence struct {
+	mu sync.Mutex
+	// claims are in flight since began; done is closed when the last of them has ended.
+	claims int
+	began  time.Time
+	done   chan struct{}
+}
+
+// enter is called when a claim arrives, leave when it was answered.
+func (p *precedence) enter() (leave func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.claims == 0 {
+		p.began, p.done = time.Now(), make(chan struct{})
+	}
+	p.claims++
+	return p.leave
+}
+
+func (p *precedence) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.claims--; p.claims == 0 {
+		close(p.done)
+	}
+}
+
+// Yield returns when no claim is in flight, when they have come without a pause for
+// claimsFirst, or when ctx ends.
+func (p *precedence) Yield(ctx context.Context) {
+	done, left := p.busy()
+	if left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// busy says how much longer the claims in flight may go first.
+func (p *precedence) busy() (done <-chan struct{}, left time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.claims == 0 {
+		return nil, 0
+	}
+	return p.done, claimsFirst - time.Since(p.began)
+}
+
+// counted notes the claims among the requests, whatever door they come through. It needs
+// the RequestInfo.
+func (p *precedence) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if info, ok := request.RequestInfoFrom(r.Context()); ok && isClaim(info) {
+			defer p.enter()()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isClaim(info *request.RequestInfo) bool {
+	return info.APIGroup == sandbox.GroupName && info.Verb == "create" &&
+		(info.Resource == "sandboxclaims" && info.Subresource == "" || info.Subresource == "claim")
+}
