@@ -52,6 +52,8 @@ type Controller struct {
 	memories     *memories
 	expectations *expectations
 	refills      *refills
+	// indexed says that the informer has the index. Only Run looks at it.
+	indexed bool
 }
 
 // New builds a Controller. The informers are the caller's to start; they may run

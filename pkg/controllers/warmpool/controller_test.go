@@ -4,6 +4,7 @@ package warmpool
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/worker"
+	sandboxfake "agents.x-k8s.io/sandbox-apiserver/pkg/generated/clientset/versioned/fake"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/informers/externalversions"
 )
 
 func TestOneControllerServesSeveralTerms(t *testing.T) {
@@ -109,6 +112,20 @@ func TestIndexByPool(t *testing.T) {
 	}
 	h := newHarness(t)
 	require.NoError(t, h.index(), "a second term finds it there")
+}
+
+// TestIndexBesideAnother fails under the race detector alone, in rounds in which the other is
+// first: informers are shared, and every controller adds its indexes when a term begins.
+func TestIndexBesideAnother(t *testing.T) {
+	for range 50 {
+		own := externalversions.NewSharedInformerFactory(sandboxfake.NewClientset(), 0).Sandbox().V1beta1()
+		c := New(Options{PoolInformer: own.SandboxWarmPools(), TemplateInformer: own.SandboxTemplates(), SandboxInformer: own.Sandboxes()})
+		informer := own.Sandboxes().Informer()
+		var running sync.WaitGroup
+		running.Go(func() { assert.NoError(t, c.index()) })
+		running.Go(func() { assert.NoError(t, informer.AddIndexers(cache.Indexers{"another": indexByPool})) })
+		running.Wait()
+	}
 }
 
 func TestMetrics(t *testing.T) {

@@ -48,15 +48,16 @@ func (c *Controller) watch() (unwatch func(), err error) {
 	return unwatch, nil
 }
 
-// index adds the index of this controller, which stays for the next term.
+// index adds the index of this controller in the first term; it stays. The informer is not
+// asked whether it has it: other controllers add theirs at the same time.
 func (c *Controller) index() error {
-	informer := c.SandboxInformer.Informer()
-	if _, ok := informer.GetIndexer().GetIndexers()[byPool]; ok {
+	if c.indexed {
 		return nil
 	}
-	if err := informer.AddIndexers(cache.Indexers{byPool: indexByPool}); err != nil {
+	if err := c.SandboxInformer.Informer().AddIndexers(cache.Indexers{byPool: indexByPool}); err != nil {
 		return fmt.Errorf("indexing Sandboxes by pool: %w", err)
 	}
+	c.indexed = true
 	return nil
 }
 
