@@ -30,25 +30,31 @@ type handlerTransport struct {
 }
 
 // RoundTrip implements http.RoundTripper. As over a connection, the handler runs until it
-// returns, the context of the request ends, or the body of the answer is closed, and what
-// else the context carries stays on this side.
+// returns, the context of the request ends, or the body of the answer is closed; then its
+// writes fail, also one that waits to be read. What else the context carries stays on this side.
 func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stop := context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })
 	body, writer := io.Pipe()
 	answer := &streamedAnswer{header: http.Header{}, begun: make(chan struct{}), body: writer, gone: ctx}
+	context.AfterFunc(ctx, func() { _ = writer.CloseWithError(context.Cause(ctx)) })
 	go func() {
 		defer stop()
-		cause := t.serve(answer, incoming(ctx, r))
-		cancel(cause)
-		_ = writer.CloseWithError(cause)
+		cancel(t.serve(answer, incoming(ctx, r)))
 	}()
 	select {
 	case <-answer.begun:
-		return answer.response(r, &closing{ReadCloser: body, cancel: cancel}), nil
-	case <-ctx.Done():
+	case <-ctx.Done(): // also with a handler that has answered and returned
+	}
+	if err := context.Cause(r.Context()); err != nil {
+		return nil, err
+	}
+	select {
+	case <-answer.begun:
+	default:
 		return nil, context.Cause(ctx)
 	}
+	return answer.response(r, &closing{ReadCloser: body, cancel: cancel}), nil
 }
 
 // serve returns io.EOF, or why the answer is not complete.

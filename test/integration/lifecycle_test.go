@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -62,7 +63,7 @@ func TestRunningSandbox(t *testing.T) {
 	})
 	t.Run("services", func(t *testing.T) {
 		assert.Equal(t, corev1.ClusterIPNone, shared.Spec.ClusterIP)
-		assert.Equal(t, map[string]string{v1beta1.SandboxLabel: "true"}, shared.Spec.Selector)
+		assert.Empty(t, shared.Spec.Selector, "its EndpointSlices are ours")
 		assert.Empty(t, shared.OwnerReferences, "the anchor depends on nobody")
 		assert.Equal(t, corev1.ClusterIPNone, own.Spec.ClusterIP)
 		assert.Equal(t, map[string]string{v1beta1.SandboxNameLabel: "dev"}, own.Spec.Selector)
@@ -73,10 +74,37 @@ func TestRunningSandbox(t *testing.T) {
 		assert.Equal(t, string(sandbox.UID), disk.Labels[v1beta1.SandboxUIDLabel])
 		assert.Equal(t, "dev", disk.Labels[v1beta1.SandboxNameLabel])
 	})
+	t.Run("names", func(t *testing.T) {
+		ns := ns.For(t)
+		for _, ip := range sandbox.Status.PodIPs {
+			ns.Eventually("DNS has "+ip, func() error { return published(ns, "dev", ip) })
+		}
+	})
 	t.Run("events", func(t *testing.T) {
 		ns := ns.For(t)
 		ns.Eventually("there is an Event of the Pod's creation", func() error { return eventOf(ns, "dev", "SuccessfulCreate", `"dev"`) })
 	})
+}
+
+// published says whether cluster DNS finds this address by the name of the Sandbox.
+func published(ns *harness.Space, name, ip string) error {
+	slices, err := ns.Kube.DiscoveryV1().EndpointSlices(ns.Name).List(ns.T.Context(), metav1.ListOptions{
+		LabelSelector: discoveryv1.LabelServiceName + "=" + v1beta1.SharedServiceName,
+	})
+	if err != nil {
+		return err
+	}
+	var seen []string
+	for _, slice := range slices.Items {
+		for _, endpoint := range slice.Endpoints {
+			hostname := ptr.Deref(endpoint.Hostname, "")
+			if hostname == name && endpoint.Addresses[0] == ip {
+				return nil
+			}
+			seen = append(seen, hostname+" "+endpoint.Addresses[0])
+		}
+	}
+	return fmt.Errorf("only %q", seen)
 }
 
 // assertOwners: the Sandbox controls, and the shared Service keeps the collector off.
