@@ -33,6 +33,7 @@ type handlerTransport struct {
 // returns, the context of the request ends, or the body of the answer is closed; then its
 // writes fail, also one that waits to be read. What else the context carries stays on this side.
 func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	//nolint:contextcheck // the values of the context stay with the client
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stop := context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })
 	body, writer := io.Pipe()

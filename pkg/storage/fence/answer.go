@@ -34,7 +34,8 @@ func isLatest(request any) bool {
 	case *pb.RangeRequest:
 		return !r.GetSerializable()
 	case *pb.TxnRequest:
-		return !slices.ContainsFunc(slices.Concat(r.GetSuccess(), r.GetFailure()), isLocal)
+		// One that does nothing is answered from what a member has, as are stale reads.
+		return len(r.GetSuccess())+len(r.GetFailure()) > 0 && !slices.ContainsFunc(slices.Concat(r.GetSuccess(), r.GetFailure()), isLocal)
 	case *pb.PutRequest, *pb.DeleteRangeRequest, *pb.CompactionRequest:
 		return true
 	}

@@ -29,7 +29,7 @@ func TestIsLatest(t *testing.T) {
 		"put":                            {&pb.PutRequest{}, true},
 		"delete":                         {&pb.DeleteRangeRequest{}, true},
 		"compact":                        {&pb.CompactionRequest{}, true},
-		"empty transaction":              {txn(), true},
+		"empty transaction":              {txn(), false},
 		"transaction":                    {txn(put, get(&pb.RangeRequest{})), true},
 		"transaction of any member":      {txn(get(serializable)), false},
 		"else of any member":             {&pb.TxnRequest{Failure: []*pb.RequestOp{get(serializable)}}, false},

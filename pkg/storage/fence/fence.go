@@ -22,6 +22,9 @@ var ErrRestart = errors.New("etcd is the right one again, or its loss was confir
 // with a few lost races.
 const stepsPerRound = 6
 
+// readTries is how many members that hang a look outlives.
+const readTries = 5
+
 // Timing of a fence.
 type Timing struct {
 	// Check is the time between two looks at etcd, Mark that between two looks at the
@@ -145,11 +148,14 @@ func (f *Fence) round(ctx context.Context) error {
 }
 
 // recognise looks at etcd for the guard: whether it is the one that it was at the last
-// green look. A read that fails because a member ends is repeated for a while.
+// green look. A read that fails because a member ends, or hangs, is repeated for a while: the
+// next one goes to another member.
 func (f *Fence) recognise(ctx context.Context) error {
 	var failed error
 	err := wait.PollUntilContextTimeout(ctx, f.Timing.Retry, f.Timing.Timeout, true, func(ctx context.Context) (bool, error) {
 		seen := f.furthest()
+		ctx, cancel := context.WithTimeout(ctx, f.Timing.Timeout/readTries)
+		defer cancel()
 		var store Store
 		if store, failed = f.etcd.read(ctx); failed == nil {
 			f.recognised(Judge(Situation{Store: store, Seen: seen}))
@@ -293,7 +299,8 @@ func (f *Fence) refuse(ctx context.Context) {
 		recorded = f.furthest().Epoch
 	}
 	note += "Put the right etcd back, or start with --confirm-storage-epoch=" + recorded + " to go on with what there is"
-	if tripped.Reason == EtcdReplaced {
+	// Under a server that ran, no etcd was moved.
+	if tripped.Reason == EtcdReplaced && f.furthest().Epoch == "" {
 		note += ", and with --confirm-storage-complete=" + recorded + " if it was moved while no server ran"
 	}
 	f.report(ctx, Event{Reason: "Storage" + string(tripped.Reason), Action: "Refuse", Warning: true, Note: note})

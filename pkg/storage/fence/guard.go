@@ -94,11 +94,13 @@ func (g *Guard) stream() grpc.StreamClientInterceptor {
 		if err := g.mayAsk(ctx); err != nil {
 			return nil, err
 		}
+		ctx, end := context.WithCancel(ctx)
 		s, err := open(ctx, desc, cc, method, options...)
 		if err != nil {
+			end()
 			return nil, err
 		}
-		return &guardedStream{ClientStream: s, guard: g}, nil
+		return &guardedStream{ClientStream: s, guard: g, end: end}, nil
 	}
 }
 
@@ -106,6 +108,8 @@ func (g *Guard) stream() grpc.StreamClientInterceptor {
 type guardedStream struct {
 	grpc.ClientStream
 	guard *Guard
+	// end gives the stream up, also on the side of etcd, which else keeps its watchers.
+	end   context.CancelFunc
 	floor int64
 }
 
@@ -118,10 +122,14 @@ func (s *guardedStream) SendMsg(request any) error {
 }
 
 func (s *guardedStream) RecvMsg(answer any) error {
-	if err := s.ClientStream.RecvMsg(answer); err != nil {
-		return err
+	err := s.ClientStream.RecvMsg(answer)
+	if err == nil {
+		err = s.guard.believe(s.Context(), headerOf(answer), s.floor)
 	}
-	return s.guard.believe(s.Context(), headerOf(answer), s.floor)
+	if err != nil {
+		s.end()
+	}
+	return err
 }
 
 func (g *Guard) mayAsk(ctx context.Context) error {
@@ -165,7 +173,7 @@ func (g *Guard) compare(header *pb.ResponseHeader, floor int64) {
 		was = g.cluster.Load()
 	}
 	if cluster != 0 && cluster != was {
-		g.trip(trip{Refusal: &Refusal{Reason: EtcdReplaced, Message: fmt.Sprintf(
+		g.trip(trip{lost: g.revision.Load(), Refusal: &Refusal{Reason: EtcdReplaced, Message: fmt.Sprintf(
 			"an answer came from the etcd cluster %x, and those before from %x: another etcd is in its place", cluster, was)}})
 	}
 	if revision != 0 && revision < floor {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
@@ -93,7 +94,8 @@ func TestGuardComparesAnswers(t *testing.T) {
 		"no header":                   {get, nil, ""},
 		"a status, which may lag":     {&pb.StatusRequest{}, header(oldCluster, 1), ""},
 		"a lease of another etcd":     {&pb.LeaseGrantRequest{}, header(newCluster, 91), EtcdReplaced},
-		"a transaction that is stale": {&pb.TxnRequest{}, header(oldCluster, 1), Rewound},
+		"a transaction that is stale": {&pb.TxnRequest{Success: []*pb.RequestOp{{Request: &pb.RequestOp_RequestRange{RequestRange: get}}}}, header(oldCluster, 1), Rewound},
+		"a transaction of nothing":    {&pb.TxnRequest{}, header(oldCluster, 1), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGuarded()
@@ -266,14 +268,18 @@ func TestGuardOfStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGuarded()
 			require.NoError(t, g.ask(t.Context(), get, firstSeen))
+			var under context.Context
 			s, err := g.stream()(t.Context(), nil, nil, "", func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+				under = ctx
 				return &messages{ctx: ctx, sent: c.sent}, nil
 			})
 			require.NoError(t, err)
 			require.NoError(t, s.SendMsg(c.request))
 			for err == nil {
+				require.NoError(t, under.Err())
 				err = s.RecvMsg(&pb.RangeResponse{})
 			}
+			require.Error(t, under.Err(), "etcd lets go of its watchers")
 			if c.ends == codes.OK {
 				require.ErrorIs(t, err, io.EOF)
 				return
@@ -282,6 +288,41 @@ func TestGuardOfStreams(t *testing.T) {
 			require.Error(t, g.gate.Err())
 		})
 	}
+}
+
+// hangingOnce is an etcd whose first member to be asked does not answer.
+type hangingOnce struct {
+	clientv3.KV
+	asked atomic.Int32
+}
+
+type hangingTxn struct {
+	clientv3.Txn
+	done <-chan struct{}
+}
+
+func (h *hangingOnce) Txn(ctx context.Context) clientv3.Txn {
+	if h.asked.Add(1) > 1 {
+		return h.KV.Txn(ctx)
+	}
+	return hangingTxn{h.KV.Txn(ctx), ctx.Done()}
+}
+
+func (h hangingTxn) If(...clientv3.Cmp) clientv3.Txn  { return h }
+func (h hangingTxn) Then(...clientv3.Op) clientv3.Txn { return h }
+func (h hangingTxn) Else(...clientv3.Op) clientv3.Txn { return h }
+func (h hangingTxn) Commit() (*clientv3.TxnResponse, error) {
+	<-h.done
+	return nil, context.DeadlineExceeded
+}
+
+func TestLookOutlivesAMemberThatHangs(t *testing.T) {
+	f := newFixture(t)
+	etcd := &hangingOnce{KV: f.client.KV}
+	fence := f.fence("")
+	fence.etcd.kv = etcd
+	require.NoError(t, fence.recognise(t.Context()))
+	assert.EqualValues(t, 2, etcd.asked.Load())
 }
 
 func TestErrorsOfEtcdPass(t *testing.T) {

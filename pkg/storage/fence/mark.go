@@ -75,8 +75,17 @@ func (c ConfigMap) Read(ctx context.Context) (Mark, error) {
 	if err != nil {
 		return Mark{}, fmt.Errorf("reading ConfigMap %s/%s: %w (if etcd is the right one, delete the ConfigMap: it is made again)", c.Namespace, c.Name, err)
 	}
-	m.version = found.ResourceVersion
+	m.version, m.written = found.ResourceVersion, lastWrite(found)
 	return m, nil
+}
+
+func lastWrite(object metav1.Object) (last time.Time) {
+	for _, entry := range object.GetManagedFields() {
+		if entry.Time != nil && entry.Time.After(last) {
+			last = entry.Time.Time
+		}
+	}
+	return last
 }
 
 // Write implements Marks.

@@ -106,7 +106,8 @@ type confirmation struct {
 
 // confirmed is the record of a new epoch in place of the recorded one and of
 // whatever etcd holds. An earlier loss is not forgotten: what was made before it and is
-// still there was never cleared up.
+// still there was never cleared up. A loss is not earlier than the last beat, which is of
+// another clock: ours may be behind on a machine that was just started.
 func (s Store) confirmed(mark Mark, c confirmation) record {
 	replaced := []string{mark.Epoch}
 	for _, other := range append([]string{s.Epoch}, s.Replaced...) {
@@ -115,8 +116,10 @@ func (s Store) confirmed(mark Mark, c confirmation) record {
 		}
 	}
 	loss := s.LossConfirmed
-	if now := c.at.Truncate(time.Second); !c.complete && now.After(loss) {
-		loss = now
+	for _, at := range []time.Time{c.at, mark.written} {
+		if at = at.Truncate(time.Second); !c.complete && at.After(loss) {
+			loss = at
+		}
 	}
 	return record{
 		Epoch: c.epoch, Beat: max(s.Beat, mark.Beat) + 1, Created: c.at,

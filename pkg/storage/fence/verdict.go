@@ -58,6 +58,9 @@ type Mark struct {
 	// exists says that there is a ConfigMap; version is its resourceVersion.
 	exists  bool
 	version string
+	// written is when it was last written, by the clock of kube-apiserver; zero if that is
+	// not recorded.
+	written time.Time
 }
 
 // Situation is all that a verdict depends on.

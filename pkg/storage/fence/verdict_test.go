@@ -108,18 +108,23 @@ func TestConfirmedRemembersTheLatestLoss(t *testing.T) {
 	now := earlier.Add(time.Hour + 300*time.Millisecond)
 	for name, c := range map[string]struct {
 		before   time.Time
+		beat     time.Time
 		complete bool
 		want     time.Time
 	}{
-		"the first":                     {time.Time{}, false, now.Truncate(time.Second)},
-		"one more":                      {earlier, false, now.Truncate(time.Second)},
-		"one that a clock puts earlier": {now.Add(time.Minute), false, now.Add(time.Minute)},
-		"a move":                        {time.Time{}, true, time.Time{}},
-		"a move after a loss":           {earlier, true, earlier},
+		"the first":                     {time.Time{}, earlier, false, now.Truncate(time.Second)},
+		"one more":                      {earlier, time.Time{}, false, now.Truncate(time.Second)},
+		"one that a clock puts earlier": {now.Add(time.Minute).Truncate(time.Second), earlier, false, now.Add(time.Minute).Truncate(time.Second)},
+		"of a clock that is behind":     {earlier, now.Add(time.Hour), false, now.Add(time.Hour).Truncate(time.Second)},
+		"a move":                        {time.Time{}, earlier, true, time.Time{}},
+		"a move, by a clock that lags":  {time.Time{}, now.Add(time.Hour), true, time.Time{}},
+		"a move after a loss":           {earlier, earlier, true, earlier},
 	} {
 		p := at("a", 5, 90)
 		p.LossConfirmed = c.before
-		r := stored(p).confirmed(marked(p), confirmation{epoch: "b", at: now, complete: c.complete})
+		mark := marked(p)
+		mark.written = c.beat
+		r := stored(p).confirmed(mark, confirmation{epoch: "b", at: now, complete: c.complete})
 		assert.Equal(t, c.want, r.LossConfirmed, name)
 		assert.Equal(t, now, r.Created, name)
 	}
