@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"k8s.io/client-go/rest"
 )
@@ -33,16 +34,11 @@ type handlerTransport struct {
 // returns, the context of the request ends, or the body of the answer is closed; then its
 // writes fail, also one that waits to be read. What else the context carries stays on this side.
 func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	//nolint:contextcheck // the values of the context stay with the client
-	ctx, cancel := context.WithCancelCause(context.Background())
-	stop := context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })
+	ctx, cancel := context.WithCancelCause(r.Context())
 	body, writer := io.Pipe()
 	answer := &streamedAnswer{header: http.Header{}, begun: make(chan struct{}), body: writer, gone: ctx}
 	context.AfterFunc(ctx, func() { _ = writer.CloseWithError(context.Cause(ctx)) })
-	go func() {
-		defer stop()
-		cancel(t.serve(answer, incoming(ctx, r)))
-	}()
+	go func() { cancel(t.serve(answer, incoming(serverSide{ctx}, r))) }() //nolint:contextcheck // it ends with ctx
 	select {
 	case <-answer.begun:
 	case <-ctx.Done(): // also with a handler that has answered and returned
@@ -70,6 +66,21 @@ func (t handlerTransport) serve(answer *streamedAnswer, r *http.Request) (cause 
 	answer.begin(http.StatusOK)
 	return io.EOF
 }
+
+// serverSide is the context of a request as its server sees it: it ends with that of the
+// client, and carries nothing.
+type serverSide struct {
+	context.Context //nolint:containedctx // it is one
+}
+
+// Deadline implements context.Context.
+func (serverSide) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Value implements context.Context.
+func (serverSide) Value(any) any { return nil }
+
+// AfterFunc spares contexts below this one a goroutine each to watch it.
+func (s serverSide) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(s.Context, f) }
 
 // incoming is the request as a server sees it.
 func incoming(ctx context.Context, r *http.Request) *http.Request {

@@ -270,7 +270,7 @@ func TestGuardOfStreams(t *testing.T) {
 			require.NoError(t, g.ask(t.Context(), get, firstSeen))
 			var under context.Context
 			s, err := g.stream()(t.Context(), nil, nil, "", func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
-				under = ctx
+				under = ctx //nolint:fatcontext // to look at it
 				return &messages{ctx: ctx, sent: c.sent}, nil
 			})
 			require.NoError(t, err)
