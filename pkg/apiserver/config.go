@@ -11,6 +11,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 
+	"agents.x-k8s.io/sandbox-apiserver/pkg/interning"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/storage/fence"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/storage/transaction"
 )
@@ -51,6 +52,8 @@ type completedConfig struct {
 	connections *connections
 	// claims in flight go before the controllers.
 	claims *precedence
+	// interner is shared by the watch caches and the informers.
+	interner *interning.Interner
 }
 
 // CompletedConfig can only be made by Complete.
@@ -84,7 +87,9 @@ func LongestStop(delay, watches, request time.Duration) time.Duration {
 func (c *Config) Complete() CompletedConfig {
 	gate := fence.NewGate()
 	guard := fence.NewGuard(gate)
+	interner := interning.New(interning.DefaultSize)
 	backend := transaction.NewBackend(guard.DialOptions()...)
+	backend.Intern = internStored(interner)
 	generic := c.Generic
 	generic.RESTOptionsGetter = backend.WrapRESTOptions(generic.RESTOptionsGetter, c.Extra.WatchCached)
 	awaitAuthorities(&generic.Config)
@@ -97,6 +102,7 @@ func (c *Config) Complete() CompletedConfig {
 	// An etcd that does not answer is no reason to restart the process.
 	generic.LivezChecks = slices.DeleteFunc(generic.LivezChecks, func(check healthz.HealthChecker) bool { return check.Name() == "etcd" })
 	return CompletedConfig{&completedConfig{
-		backend: backend, gate: gate, guard: guard, connections: connections, claims: claims, generic: generic.Complete(), kube: generic, extra: c.Extra,
+		backend: backend, gate: gate, guard: guard, connections: connections, claims: claims, interner: interner,
+		generic: generic.Complete(), kube: generic, extra: c.Extra,
 	}}
 }

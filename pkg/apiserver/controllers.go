@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/server/healthz"
@@ -42,34 +41,34 @@ type queueServer interface {
 	Serve(pool warmindex.Key)
 }
 
-// newEmbedded reaches our own API by the loopback configuration and Pods through kube. What
-// was made before a loss of etcd is withheld.
-func newEmbedded(loopback, kube *rest.Config, extra ExtraConfig, withheld func(made time.Time) bool, claims *precedence) (*embedded, error) {
+// newEmbedded reaches our own API by the loopback configuration. What was made before a loss
+// of etcd is withheld.
+func (c CompletedConfig) newEmbedded(loopback *rest.Config) (*embedded, error) {
 	own := rest.CopyConfig(loopback)
 	own.QPS, own.ContentType = -1, runtime.ContentTypeProtobuf
 	sandboxes, err := versioned.NewForConfig(own)
 	if err != nil {
 		return nil, fmt.Errorf("making the loopback client: %w", err)
 	}
-	cluster := rest.CopyConfig(kube)
+	cluster := rest.CopyConfig(c.kube.ClientConfig)
 	cluster.ContentType = runtime.ContentTypeProtobuf
 	client, err := kubernetes.NewForConfig(cluster)
 	if err != nil {
 		return nil, fmt.Errorf("making the client of the cluster: %w", err)
 	}
-	lock, err := extra.LeaderElection.newLock(kube)
+	lock, err := c.extra.LeaderElection.newLock(c.kube.ClientConfig)
 	if err != nil {
 		return nil, err
 	}
-	dependencies := controllers.NewDependencies(sandboxes, client, extra.ClusterDomain, withheld)
-	dependencies.Yield = claims.Yield
+	dependencies := controllers.NewDependencies(sandboxes, client, c.interner)
+	dependencies.ClusterDomain, dependencies.Withheld, dependencies.Yield = c.extra.ClusterDomain, c.gate.BeforeLoss, c.claims.Yield
 	e := &embedded{lock: lock, dependencies: dependencies, serve: func(warmindex.Key) {}}
 	e.index = warmindex.New[*v1beta1.Sandbox](warmindex.Options{
-		Replica: extra.LeaderElection.Identity, Serve: func(pool warmindex.Key) { e.serve(pool) },
+		Replica: c.extra.LeaderElection.Identity, Serve: func(pool warmindex.Key) { e.serve(pool) },
 	})
 	// Another server of this process may have registered its index before.
 	_ = legacyregistry.CustomRegister(warmindex.NewCollector(e.index))
-	e.feed = warmindex.NewFeed(warmindex.FeedOptions{Index: e.index, Hash: render.TemplateHash, Withheld: withheld})
+	e.feed = warmindex.NewFeed(warmindex.FeedOptions{Index: e.index, Hash: render.TemplateHash, Withheld: c.gate.BeforeLoss})
 	if err := errors.Join(e.feed.Attach(claimSources(dependencies)), countSandboxes(dependencies)); err != nil {
 		return nil, err
 	}

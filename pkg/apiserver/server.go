@@ -30,7 +30,7 @@ func (c CompletedConfig) New() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the generic server: %w", err)
 	}
-	embedded, err := newEmbedded(inProcess(c.generic.LoopbackClientConfig, generic.Handler), c.kube.ClientConfig, c.extra, c.gate.BeforeLoss, c.claims)
+	embedded, err := c.newEmbedded(inProcess(c.generic.LoopbackClientConfig, generic.Handler))
 	if err != nil {
 		return nil, err
 	}

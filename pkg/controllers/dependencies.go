@@ -12,10 +12,12 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 
+	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/controllers/sandbox"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/clientset/versioned"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/clientset/versioned/scheme"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/informers/externalversions"
+	"agents.x-k8s.io/sandbox-apiserver/pkg/interning"
 )
 
 // component is the name under which Events are reported.
@@ -45,19 +47,18 @@ type Dependencies struct {
 	broadcaster events.EventBroadcaster
 }
 
-// NewDependencies builds the caches of both clients; nothing runs before Start.
-func NewDependencies(sandboxes versioned.Interface, cluster kubernetes.Interface, clusterDomain string, withheld func(made time.Time) bool) Dependencies {
+// NewDependencies builds the caches of both clients; nothing runs before Start. What is no
+// client and no cache is left to the caller.
+func NewDependencies(sandboxes versioned.Interface, cluster kubernetes.Interface, interner *interning.Interner) Dependencies {
 	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: cluster.EventsV1()})
 	return Dependencies{
-		Sandboxes:     sandboxes,
-		Cluster:       cluster,
-		Own:           externalversions.NewSharedInformerFactoryWithOptions(sandboxes, 0, externalversions.WithTransform(stripManagedFields)),
-		Children:      informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTweakListOptions(selectChildren), informers.WithTransform(stripManagedFields)),
-		Nodes:         informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTransform(sandbox.StripNode)),
-		Recorder:      broadcaster.NewRecorder(scheme.Scheme, component),
-		ClusterDomain: clusterDomain,
-		Withheld:      withheld,
-		broadcaster:   broadcaster,
+		Sandboxes:   sandboxes,
+		Cluster:     cluster,
+		Own:         externalversions.NewSharedInformerFactoryWithOptions(sandboxes, 0, externalversions.WithTransform(slim(interner))),
+		Children:    informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTweakListOptions(selectChildren), informers.WithTransform(stripManagedFields)),
+		Nodes:       informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTransform(sandbox.StripNode)),
+		Recorder:    broadcaster.NewRecorder(scheme.Scheme, component),
+		broadcaster: broadcaster,
 	}
 }
 
@@ -89,6 +90,16 @@ func (d Dependencies) Caches() map[string]cache.SharedIndexInformer {
 }
 
 func selectChildren(options *metav1.ListOptions) { options.LabelSelector = sandbox.ChildSelector }
+
+// slim makes objects of ours small, and lets Sandboxes share their Pod specs.
+func slim(interner *interning.Interner) cache.TransformFunc {
+	return func(obj any) (any, error) {
+		if cached, ok := obj.(*v1beta1.Sandbox); ok {
+			interner.PodSpec(&cached.Spec.PodTemplate.Spec)
+		}
+		return stripManagedFields(obj)
+	}
+}
 
 // stripManagedFields saves about half of an object's memory. An update without
 // managedFields keeps those that are stored.

@@ -35,7 +35,7 @@ var rules = []rule{
 	{packages: []string{"pkg/storage/transaction", "pkg/storage/fence", "pkg/embeddedetcd"}},
 	{packages: []string{"pkg/embeddedetcd/snapshot"}, may: []string{"pkg/embeddedetcd"}},
 	{packages: []string{"pkg/embeddedetcd/space"}},
-	{packages: []string{"pkg/authority", "pkg/warmindex", "pkg/controllers/worker"}, mustNot: []string{etcd}},
+	{packages: []string{"pkg/authority", "pkg/warmindex", "pkg/controllers/worker", "pkg/interning"}, mustNot: []string{etcd}},
 	{packages: []string{"pkg/servingcert"}, may: []string{"pkg/authority"}, mustNot: []string{etcd}},
 	{packages: []string{"pkg/warmindex/feed.go"}, may: []string{apis}, mustNot: []string{etcd}},
 
@@ -58,7 +58,7 @@ var rules = []rule{
 	},
 	{
 		packages: []string{"pkg/controllers"},
-		may:      []string{external, "pkg/generated/...", "pkg/controllers/..."},
+		may:      []string{external, "pkg/generated/...", "pkg/controllers/...", "pkg/interning"},
 		mustNot:  []string{etcd},
 	},
 	{
@@ -73,7 +73,7 @@ var rules = []rule{
 	{
 		packages: []string{"pkg/apiserver"},
 		may: []string{
-			apis, "pkg/generated/...", "pkg/storage/...", "pkg/warmindex", "pkg/census", "pkg/claim", "pkg/registry/...",
+			apis, "pkg/generated/...", "pkg/storage/...", "pkg/warmindex", "pkg/census", "pkg/interning", "pkg/claim", "pkg/registry/...",
 			"pkg/controllers/...", "pkg/admission/...",
 		},
 	},

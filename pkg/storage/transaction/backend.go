@@ -22,6 +22,10 @@ import (
 // DestroyFunc of the last has run. Two resources can take part in one joined
 // write only if the same Backend opened both. Safe for concurrent use.
 type Backend struct {
+	// Intern is called with every object on its way into a watch cache, and may let it share
+	// parts with others. Set it before the first storage is opened; nil does nothing.
+	Intern func(runtime.Object)
+
 	// dialOptions are those of every client, before its own.
 	dialOptions []grpc.DialOption
 
@@ -83,8 +87,12 @@ func (b *Backend) Cached() generic.StorageDecorator {
 		if err != nil {
 			return nil, nil, err
 		}
+		fed := raw
+		if b.Intern != nil {
+			fed = interned{raw, b.Intern}
+		}
 		watchCache, err := cacher.NewCacherFromConfig(cacher.Config{
-			Storage:             raw,
+			Storage:             fed,
 			Versioner:           storage.APIObjectVersioner{},
 			GroupResource:       config.GroupResource,
 			EventsHistoryWindow: config.EventsHistoryWindow,
