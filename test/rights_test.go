@@ -45,7 +45,7 @@ var uses = []use{
 	{everywhere, "list,watch /services", "pkg/controllers/dependencies.go", "d.Children.Core().V1().Services().Informer()"},
 	{everywhere, "list,watch /persistentvolumeclaims", "pkg/controllers/dependencies.go", "d.Children.Core().V1().PersistentVolumeClaims().Informer()"},
 	{everywhere, "list,watch networking.k8s.io/networkpolicies", "pkg/controllers/dependencies.go", "d.Children.Networking().V1().NetworkPolicies().Informer()"},
-	{everywhere, "list,watch discovery.k8s.io/endpointslices", "pkg/controllers/dependencies.go", "d.Children.Discovery().V1().EndpointSlices().Informer()"},
+	{everywhere, "list,watch discovery.k8s.io/endpointslices", "pkg/controllers/dependencies.go", "d.Slices.Discovery().V1().EndpointSlices().Informer()"},
 	{everywhere, "list,watch /nodes", "pkg/controllers/dependencies.go", "d.Nodes.Core().V1().Nodes().Informer()"},
 	{everywhere, "get /pods", "pkg/controllers/sandbox/gather.go", "core.Pods(namespace).Get("},
 	{everywhere, "get /services", "pkg/controllers/sandbox/gather.go", "core.Services(namespace).Get("},
@@ -69,6 +69,7 @@ var uses = []use{
 	{everywhere, "create discovery.k8s.io/endpointslices", slicesLibrary, "EndpointSlices(service.Namespace).Create("},
 	{everywhere, "update discovery.k8s.io/endpointslices", slicesLibrary, "EndpointSlices(service.Namespace).Update("},
 	{everywhere, "delete discovery.k8s.io/endpointslices", slicesLibrary, "EndpointSlices(service.Namespace).Delete("},
+	{everywhere, "delete /endpoints", "pkg/controllers/endpoints/sync.go", "Endpoints(service.Namespace).Delete("},
 	{everywhere, "update /services/finalizers", "k8s.io/endpointslice:utils.go", "NewControllerRef(service"},
 	{everywhere, "create,patch events.k8s.io/events", "pkg/controllers/dependencies.go", "cluster.EventsV1()"},
 

@@ -96,7 +96,7 @@ func (c *Config) Complete() CompletedConfig {
 	connections := &connections{mover: c.Extra.Mover}
 	claims := &precedence{}
 	generic.BuildHandlerChainFunc = func(api http.Handler, config *genericapiserver.Config) http.Handler {
-		return connections.watched(withFence(gate, buildHandlerChain(claims.counted(api), config)))
+		return connections.watched(withFence(gate, buildHandlerChain(claims.noted(api), config)))
 	}
 	generic.AddReadyzChecks(fenceCheck(gate), backend.AlarmCheck(), backend.SelfTestCheck())
 	// An etcd that does not answer is no reason to restart the process.

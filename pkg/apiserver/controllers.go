@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/server/healthz"
@@ -36,6 +37,9 @@ type embedded struct {
 	serve func(pool warmindex.Key)
 }
 
+// boundedWrite is a time in which a write in the cluster is done or is not coming.
+const boundedWrite = 5 * time.Second
+
 // queueServer is the controller that serves waiting claims.
 type queueServer interface {
 	Serve(pool warmindex.Key)
@@ -56,11 +60,17 @@ func (c CompletedConfig) newEmbedded(loopback *rest.Config) (*embedded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the client of the cluster: %w", err)
 	}
+	cluster.Timeout = boundedWrite
+	bounded, err := kubernetes.NewForConfig(cluster)
+	if err != nil {
+		return nil, fmt.Errorf("making the client of bounded requests: %w", err)
+	}
 	lock, err := c.extra.LeaderElection.newLock(c.kube.ClientConfig)
 	if err != nil {
 		return nil, err
 	}
 	dependencies := controllers.NewDependencies(sandboxes, client, c.interner)
+	dependencies.Bounded = bounded
 	dependencies.ClusterDomain, dependencies.Withheld, dependencies.Yield = c.extra.ClusterDomain, c.gate.BeforeLoss, c.claims.Yield
 	e := &embedded{lock: lock, dependencies: dependencies, serve: func(warmindex.Key) {}}
 	e.index = warmindex.New[*v1beta1.Sandbox](warmindex.Options{

@@ -14,7 +14,9 @@ import (
 )
 
 // claimsFirst is for how long claims that come without a pause go before the controllers.
-// It covers a burst; a load that lasts shares the processors with what refills its pools.
+// It covers a burst; a load that lasts shares the processors with what refills its pools,
+// and so does whoever sends one claim after the other: time without claims in flight gives
+// back as much as it takes, so that controllers have half of the time in any case.
 const claimsFirst = 2 * time.Second
 
 // precedence lets claims go before the controllers of the same process: somebody waits
@@ -22,18 +24,21 @@ const claimsFirst = 2 * time.Second
 // statuses) costs many times as much as the claim.
 type precedence struct {
 	mu sync.Mutex
-	// claims are in flight since began; done is closed when the last of them has ended.
+	// claims are in flight; done is closed when the last of them has ended.
 	claims int
-	began  time.Time
 	done   chan struct{}
+	// left is for how much longer claims could go first at the time counted.
+	left    time.Duration
+	counted time.Time
 }
 
 // enter is called when a claim arrives, leave when it was answered.
 func (p *precedence) enter() (leave func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.count(time.Now())
 	if p.claims == 0 {
-		p.began, p.done = time.Now(), make(chan struct{})
+		p.done = make(chan struct{})
 	}
 	p.claims++
 	return p.leave
@@ -42,13 +47,25 @@ func (p *precedence) enter() (leave func()) {
 func (p *precedence) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.count(time.Now())
 	if p.claims--; p.claims == 0 {
 		close(p.done)
 	}
 }
 
-// Yield returns when no claim is in flight, when they have come without a pause for
-// claimsFirst, or when ctx ends.
+// count adds the time that has passed.
+func (p *precedence) count(now time.Time) {
+	passed := now.Sub(p.counted)
+	if p.claims > 0 {
+		p.left = max(p.left-passed, 0)
+	} else {
+		p.left = min(p.left+passed, claimsFirst)
+	}
+	p.counted = now
+}
+
+// Yield returns when no claim is in flight, when they have gone first for claimsFirst more
+// than they have not, or when ctx ends.
 func (p *precedence) Yield(ctx context.Context) {
 	done, left := p.busy()
 	if left <= 0 {
@@ -67,15 +84,16 @@ func (p *precedence) Yield(ctx context.Context) {
 func (p *precedence) busy() (done <-chan struct{}, left time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.count(time.Now())
 	if p.claims == 0 {
 		return nil, 0
 	}
-	return p.done, claimsFirst - time.Since(p.began)
+	return p.done, p.left
 }
 
-// counted notes the claims among the requests, whatever door they come through. It needs
+// noted counts the claims among the requests, whatever door they come through. It needs
 // the RequestInfo.
-func (p *precedence) counted(next http.Handler) http.Handler {
+func (p *precedence) noted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if info, ok := request.RequestInfoFrom(r.Context()); ok && isClaim(info) {
 			defer p.enter()()

@@ -34,7 +34,11 @@ func TestYield(t *testing.T) {
 		"a load that lasts":            {[]flight{{0, 60_000}}, 1, 1999},
 		"by turns, without a pause":    {[]flight{{0, 1500}, {1400, 2900}, {2800, 4300}}, 1000, 1000},
 		"it has lasted":                {[]flight{{0, 60_000}}, 3000, 0},
-		"after a pause they go first":  {[]flight{{0, 3000}, {3001, 9000}}, 4001, 1000},
+		"a pause gives back its time":  {[]flight{{0, 3000}, {4000, 9000}}, 4001, 999},
+		"and no more than that":        {[]flight{{0, 3000}, {3001, 9000}}, 3001, 1},
+		"nor more than they ever had":  {[]flight{{0, 10}, {9000, 20_000}}, 9001, 1999},
+		"one after the other":          {[]flight{{0, 1900}, {1901, 3800}, {3801, 5700}}, 3900, 0},
+		"with time in between":         {[]flight{{0, 900}, {1900, 2800}, {3800, 4700}}, 3801, 899},
 		"the pause itself is no claim": {[]flight{{0, 10}, {20, 30}}, 15, 0},
 	}
 	for name, test := range tests {
@@ -90,7 +94,7 @@ func TestWhatCountsAsAClaim(t *testing.T) {
 			}
 			r := httptest.NewRequest(http.MethodPost, "/", nil)
 			r = r.WithContext(request.WithRequestInfo(r.Context(), &test.info))
-			p.counted(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen = p.claims })).ServeHTTP(httptest.NewRecorder(), r)
+			p.noted(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen = p.claims })).ServeHTTP(httptest.NewRecorder(), r)
 			assert.Equal(t, test.want, seen)
 			assert.Zero(t, p.claims, "it has been answered")
 		})

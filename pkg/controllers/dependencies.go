@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -30,9 +31,14 @@ type Dependencies struct {
 	// Sandboxes reaches our own API, Cluster everything else.
 	Sandboxes versioned.Interface
 	Cluster   kubernetes.Interface
-	// Own caches our kinds; Children what was made for Sandboxes; Nodes the nodes.
+	// Bounded reaches what Cluster does, with a time limit for each request. It is for a
+	// library that passes no context.
+	Bounded kubernetes.Interface
+	// Own caches our kinds; Children what was made for Sandboxes; Slices the EndpointSlices of
+	// shared Services; Nodes the nodes.
 	Own      externalversions.SharedInformerFactory
 	Children informers.SharedInformerFactory
+	Slices   informers.SharedInformerFactory
 	Nodes    informers.SharedInformerFactory
 	// Recorder reports Events to the cluster.
 	Recorder events.EventRecorder
@@ -56,6 +62,7 @@ func NewDependencies(sandboxes versioned.Interface, cluster kubernetes.Interface
 		Cluster:     cluster,
 		Own:         externalversions.NewSharedInformerFactoryWithOptions(sandboxes, 0, externalversions.WithTransform(slim(interner))),
 		Children:    informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTweakListOptions(selectChildren), informers.WithTransform(stripManagedFields)),
+		Slices:      informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTweakListOptions(selectShared), informers.WithTransform(stripManagedFields)),
 		Nodes:       informers.NewSharedInformerFactoryWithOptions(cluster, 0, informers.WithTransform(sandbox.StripNode)),
 		Recorder:    broadcaster.NewRecorder(scheme.Scheme, component),
 		broadcaster: broadcaster,
@@ -69,6 +76,7 @@ func (d Dependencies) Start(ctx context.Context) error {
 	}
 	d.Own.Start(ctx.Done())
 	d.Children.Start(ctx.Done())
+	d.Slices.Start(ctx.Done())
 	d.Nodes.Start(ctx.Done())
 	return nil
 }
@@ -83,10 +91,14 @@ func (d Dependencies) Caches() map[string]cache.SharedIndexInformer {
 		"pods":                   d.Children.Core().V1().Pods().Informer(),
 		"services":               d.Children.Core().V1().Services().Informer(),
 		"persistentvolumeclaims": d.Children.Core().V1().PersistentVolumeClaims().Informer(),
-		"endpointslices":         d.Children.Discovery().V1().EndpointSlices().Informer(),
+		"endpointslices":         d.Slices.Discovery().V1().EndpointSlices().Informer(),
 		"networkpolicies":        d.Children.Networking().V1().NetworkPolicies().Informer(),
 		"nodes":                  d.Nodes.Core().V1().Nodes().Informer(),
 	}
+}
+
+func selectShared(options *metav1.ListOptions) {
+	options.LabelSelector = discoveryv1.LabelServiceName + "=" + v1beta1.SharedServiceName
 }
 
 func selectChildren(options *metav1.ListOptions) { options.LabelSelector = sandbox.ChildSelector }

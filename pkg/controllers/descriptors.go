@@ -108,10 +108,10 @@ func newClaimController(d Dependencies, workers int) Controller {
 
 func newEndpointsController(d Dependencies, workers int) Controller {
 	return endpoints.New(endpoints.Options{
-		Kube:     d.Cluster,
+		Kube:     d.Bounded,
 		Services: d.Children.Core().V1().Services(),
 		Pods:     d.Children.Core().V1().Pods(),
-		Slices:   d.Children.Discovery().V1().EndpointSlices(),
+		Slices:   d.Slices.Discovery().V1().EndpointSlices(),
 		Nodes:    d.Nodes.Core().V1().Nodes(),
 		Workers:  workers,
 		Yield:    d.Yield,

@@ -26,16 +26,19 @@ const (
 	name = "endpoints"
 	// manager is what the slices name as the one that keeps them.
 	manager = "sandbox-apiserver.agents.x-k8s.io"
+	// clusterManager is the controller that keeps those of Services with a selector.
+	clusterManager = "endpointslice-controller.k8s.io"
 	// perSlice is how many endpoints are in a slice, as in those of the cluster.
 	perSlice = 100
 )
 
 // Options are what the controller works with. All but Yield and Clock is required.
 type Options struct {
-	// Kube writes EndpointSlices in the main cluster.
+	// Kube writes EndpointSlices in the main cluster. Its requests have a time limit of their
+	// own: the library passes no context, and a term that has ended waits for them.
 	Kube kubernetes.Interface
-	// Services, Pods and Slices have at least those that carry the label of a Sandbox's
-	// name; a slice has the labels of its Service.
+	// Services and Pods have at least those that carry the label of a Sandbox's name, Slices
+	// those of shared Services.
 	Services coreinformers.ServiceInformer
 	Pods     coreinformers.PodInformer
 	Slices   discoveryinformers.EndpointSliceInformer

@@ -3,11 +3,12 @@
 package endpoints
 
 import (
+	"strings"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 const (
@@ -31,8 +32,26 @@ type pace struct {
 type synced struct {
 	// next is when another one may begin.
 	next time.Time
-	// pods are those whose addresses were looked at.
-	pods sets.Set[types.UID]
+	// pods are what was seen of those that have an address.
+	pods map[types.UID]appearance
+}
+
+// appearance is what a slice says of a Pod, as far as that changes.
+type appearance struct {
+	addresses          string
+	ready, terminating bool
+}
+
+func appearanceOf(pod *corev1.Pod) appearance {
+	var addresses []string
+	for _, ip := range pod.Status.PodIPs {
+		addresses = append(addresses, ip.IP)
+	}
+	a := appearance{addresses: strings.Join(addresses, " "), terminating: pod.DeletionTimestamp != nil}
+	for _, condition := range pod.Status.Conditions {
+		a.ready = a.ready || condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue
+	}
+	return a
 }
 
 // wait is how long the next sync has to wait.
@@ -42,15 +61,16 @@ func (p *pace) wait(namespace string, now time.Time) time.Duration {
 	return max(p.namespaces[namespace].next.Sub(now), 0)
 }
 
-// has says whether the last sync looked at the Pod.
-func (p *pace) has(namespace string, pod types.UID) bool {
+// has says whether the last sync saw the Pod as it is.
+func (p *pace) has(pod *corev1.Pod) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.namespaces[namespace].pods.Has(pod)
+	seen, ok := p.namespaces[pod.Namespace].pods[pod.UID]
+	return ok && seen == appearanceOf(pod)
 }
 
 // done notes a sync.
-func (p *pace) done(namespace string, pods sets.Set[types.UID], began, ended time.Time) {
+func (p *pace) done(namespace string, pods map[types.UID]appearance, began, ended time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.namespaces == nil {

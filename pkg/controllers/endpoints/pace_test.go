@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 var now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -35,12 +36,22 @@ func TestPace(t *testing.T) {
 	}
 }
 
-func TestPaceKnowsWhatWasLookedAt(t *testing.T) {
+func TestPaceKnowsWhatWasSeen(t *testing.T) {
+	unready := func(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }
+	ends := func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: now} }
+	pod, other := newPod("dev", at("10.0.0.1")), newPod("other", at("10.0.0.2"))
 	var p pace
-	assert.False(t, p.has("team", "uid-1"))
-	p.done("team", sets.New[types.UID]("uid-1"), now, now)
-	assert.True(t, p.has("team", "uid-1"))
-	assert.False(t, p.has("team", "uid-2"))
-	p.done("team", sets.New[types.UID]("uid-2"), now, now)
-	assert.False(t, p.has("team", "uid-1"), "only the last sync counts")
+	assert.False(t, p.has(pod))
+	p.done("team", map[types.UID]appearance{pod.UID: appearanceOf(pod)}, now, now)
+	assert.True(t, p.has(newPod("dev", at("10.0.0.1"), labelled)))
+	for name, changed := range map[string]*corev1.Pod{
+		"another":         other,
+		"another address": newPod("dev", at("10.0.0.2")),
+		"not ready":       newPod("dev", at("10.0.0.1"), unready),
+		"it ends":         newPod("dev", at("10.0.0.1"), ends),
+	} {
+		assert.False(t, p.has(changed), name)
+	}
+	p.done("team", map[types.UID]appearance{other.UID: appearanceOf(other)}, now, now)
+	assert.False(t, p.has(pod), "only the last sync counts")
 }

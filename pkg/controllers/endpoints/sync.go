@@ -5,15 +5,14 @@ package endpoints
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
@@ -35,6 +34,8 @@ type observed struct {
 	// lost are those whose node is not there, or not yet.
 	lost   int
 	slices []*discoveryv1.EndpointSlice
+	// leftovers are the cluster's own, of a time when the Service had a selector.
+	leftovers []*discoveryv1.EndpointSlice
 }
 
 func (c *Controller) sync(ctx context.Context, key worker.Key) (worker.Result, error) {
@@ -52,10 +53,10 @@ func (c *Controller) sync(ctx context.Context, key worker.Key) (worker.Result, e
 	if c.term.tracker.StaleSlices(seen.service, seen.slices) {
 		return worker.Result{RequeueAfter: staleRetry}, nil
 	}
-	pods := sets.New[types.UID]()
+	pods := map[types.UID]appearance{}
 	for _, pod := range seen.pods {
 		if pod.Status.PodIP != "" {
-			pods.Insert(pod.UID)
+			pods[pod.UID] = appearanceOf(pod)
 		}
 	}
 	err = c.term.reconciler.Reconcile(klog.FromContext(ctx), seen.service, seen.pods, seen.slices, began)
@@ -63,10 +64,33 @@ func (c *Controller) sync(ctx context.Context, key worker.Key) (worker.Result, e
 	if err != nil && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return worker.Result{}, fmt.Errorf("keeping the EndpointSlices of Service %q: %w", key.Name, err)
 	}
+	if err := c.clear(ctx, seen); err != nil {
+		return worker.Result{}, err
+	}
 	if seen.lost > 0 {
 		return worker.Result{RequeueAfter: nodeRetry}, nil
 	}
 	return worker.Result{}, nil
+}
+
+// clear deletes what the cluster's controllers leave behind when somebody has given the
+// Service a selector and it was taken off again: names would lead to addresses of that time.
+// They make slices of the Endpoints as well, so these go first.
+func (c *Controller) clear(ctx context.Context, seen observed) error {
+	if len(seen.leftovers) == 0 {
+		return nil
+	}
+	service := seen.service
+	if err := c.Kube.CoreV1().Endpoints(service.Namespace).Delete(ctx, service.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting Endpoints %q: %w", service.Name, err)
+	}
+	for _, slice := range seen.leftovers {
+		err := c.Kube.DiscoveryV1().EndpointSlices(slice.Namespace).Delete(ctx, slice.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(slice.UID))})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("deleting EndpointSlice %q: %w", slice.Name, err)
+		}
+	}
+	return nil
 }
 
 // gather reads the caches. The service is nil if there is none of ours.
@@ -93,12 +117,26 @@ func (c *Controller) gather(namespace string) (observed, error) {
 			seen.lost++
 		}
 	}
-	ours := labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name, discoveryv1.LabelManagedBy: manager})
-	if seen.slices, err = c.Slices.Lister().EndpointSlices(namespace).List(ours); err != nil {
+	all, err := c.Slices.Lister().EndpointSlices(namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name}))
+	if err != nil {
 		return seen, fmt.Errorf("listing EndpointSlices: %w", err)
 	}
-	seen.slices = slices.DeleteFunc(seen.slices, func(s *discoveryv1.EndpointSlice) bool { return s.DeletionTimestamp != nil })
+	for _, slice := range all {
+		switch {
+		case slice.DeletionTimestamp != nil:
+		case slice.Labels[discoveryv1.LabelManagedBy] == manager:
+			seen.slices = append(seen.slices, slice)
+		case isLeftover(slice):
+			seen.leftovers = append(seen.leftovers, slice)
+		}
+	}
 	return seen, nil
+}
+
+// isLeftover is true of the slices of the cluster's own controller. Those of others, for
+// instance made by hand, are theirs.
+func isLeftover(slice *discoveryv1.EndpointSlice) bool {
+	return slice.Labels[discoveryv1.LabelManagedBy] == clusterManager
 }
 
 // ofSandboxes selects the Pods that have a name in DNS.

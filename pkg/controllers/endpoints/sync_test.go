@@ -110,6 +110,35 @@ func TestSlicesOfOthersStay(t *testing.T) {
 	assert.Equal(t, []string{"create"}, h.writes())
 }
 
+func TestWhatTheClusterLeavesBehindGoes(t *testing.T) {
+	left := newSlice("left", 1, func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = clusterManager })
+	endpoints := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "sandboxes"}} //nolint:staticcheck // it is what there is
+	for name, live := range map[string][]runtime.Object{"slices and Endpoints": {left, endpoints}, "slices alone": {left}} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, live...).cache(newService(), newPod("dev", at("10.0.0.1")), left)
+			h.mustSync()
+			assert.Equal(t, []string{"create", "delete", "delete"}, h.writes())
+			require.Len(t, h.stored(), 1)
+			assert.Equal(t, []string{"dev 10.0.0.1"}, h.names())
+		})
+	}
+	assert.True(t, isLeftover(left))
+}
+
+func TestASliceThatWasTakenOverIsNotWaitedFor(t *testing.T) {
+	h := newHarness(t).cache(newService(), newPod("dev", at("10.0.0.1")))
+	h.mustSync()
+	h.catchUp()
+	before := h.stored()[0].DeepCopy()
+	after := before.DeepCopy()
+	after.Labels[discoveryv1.LabelManagedBy] = "theirs"
+	require.NoError(t, h.Slices.Informer().GetIndexer().Update(after))
+	assert.True(t, h.term.unexpected(before, after))
+	h.writes()
+	assert.Zero(t, h.mustSync().RequeueAfter)
+	assert.Equal(t, []string{"create"}, h.writes())
+}
+
 func TestARefusedWriteIsTriedAgain(t *testing.T) {
 	h := newHarness(t).cache(newService(), newPod("dev", at("10.0.0.1")))
 	away := errors.New("away")
@@ -121,10 +150,10 @@ func TestARefusedWriteIsTriedAgain(t *testing.T) {
 func TestTheEndOfAServiceIsTheEndOfWhatIsRemembered(t *testing.T) {
 	h := newHarness(t).cache(newService(), newPod("dev", at("10.0.0.1")))
 	h.mustSync()
-	assert.True(t, h.term.pace.has("team", "uid-dev"))
+	assert.True(t, h.term.pace.has(newPod("dev", at("10.0.0.1"))))
 	require.NoError(t, h.Services.Informer().GetIndexer().Delete(newService()))
 	h.mustSync()
-	assert.False(t, h.term.pace.has("team", "uid-dev"))
+	assert.False(t, h.term.pace.has(newPod("dev", at("10.0.0.1"))))
 	assert.Zero(t, h.mustSync().RequeueAfter, "its slices are not waited for")
 }
 

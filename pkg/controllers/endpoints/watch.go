@@ -88,20 +88,22 @@ func (c *Controller) podChanged(t *term, before, after *corev1.Pod) {
 // delay is how long a change of a Pod can wait, if it concerns its address. That depends
 // on whether somebody uses the Sandbox.
 func (t *term) delay(before, after *corev1.Pod, now time.Time) (delay time.Duration, concerns bool) {
-	pod := either(before, after)
-	if pod.Labels[v1beta1.SandboxLabel] != "true" {
+	if !hasName(before) && !hasName(after) {
 		return 0, false
 	}
 	claimed := before != nil && after != nil && isWarm(before) && !isWarm(after)
-	switch moved := addressChanged(before, after); {
+	switch moved := addressChanged(before, after) || hasName(before) != hasName(after) && either(before, after).Status.PodIP != ""; {
 	case moved && after != nil && isWarm(after):
 		return warmDelay, true
-	case moved, claimed && !t.pace.has(pod.Namespace, pod.UID):
-		return t.pace.wait(pod.Namespace, now), true
+	case moved, claimed && !t.pace.has(after):
+		return t.pace.wait(either(before, after).Namespace, now), true
 	default:
 		return 0, false
 	}
 }
+
+// hasName is true of the Pods that ofSandboxes selects.
+func hasName(pod *corev1.Pod) bool { return pod != nil && pod.Labels[v1beta1.SandboxLabel] == "true" }
 
 // addressChanged says whether the change concerns what is in a slice.
 func addressChanged(before, after *corev1.Pod) bool {
@@ -118,9 +120,10 @@ func isWarm(pod *corev1.Pod) bool {
 	return pod.Labels[v1beta1.WarmPoolLabel] != "" && pod.Labels[v1beta1.ClaimLabel] == ""
 }
 
-// sliceChanged looks at slices of ours that somebody else has changed.
+// sliceChanged looks at slices of ours that somebody else has changed, and at those that the
+// cluster's controller makes.
 func (c *Controller) sliceChanged(t *term, before, after *discoveryv1.EndpointSlice) {
-	if t.unexpected(before, after) {
+	if t.unexpected(before, after) || after != nil && isLeftover(after) {
 		c.worker.EnqueueAfter(keyOf(either(before, after).Namespace), minInterval)
 	}
 }
@@ -132,10 +135,13 @@ func (t *term) unexpected(before, after *discoveryv1.EndpointSlice) bool {
 	}
 	switch {
 	case after == nil:
-		return ours(before) && t.tracker.Has(before) && !t.tracker.HandleDeletion(before)
+		return ours(before) && (!t.tracker.Has(before) || !t.tracker.HandleDeletion(before))
 	case ours(after):
 		return t.tracker.ShouldSync(after) || before != nil && !ours(before)
+	case ours(before):
+		t.tracker.HandleDeletion(before) // or it would be waited for in the cache
+		return true
 	default:
-		return ours(before)
+		return false
 	}
 }

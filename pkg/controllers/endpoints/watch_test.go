@@ -11,7 +11,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 )
@@ -24,24 +23,28 @@ func TestWhenAChangeOfAPodIsDue(t *testing.T) {
 		before, after *corev1.Pod
 		want          time.Duration
 	}{
-		"a Pod without an address":          {nil, newPod("dev"), never},
-		"it gets one":                       {newPod("dev"), newPod("dev", here), soon},
-		"it was there when we began":        {nil, newPod("dev", here), soon},
-		"another one":                       {newPod("dev", here), newPod("dev", there, labelled), soon},
-		"nothing of interest":               {newPod("dev", here), newPod("dev", here, labelled), never},
-		"it goes":                           {newPod("dev", here), nil, soon},
-		"it goes before it has an address":  {newPod("dev"), nil, never},
-		"a warm one gets an address":        {newPod("dev", warm), newPod("dev", warm, here), warmDelay},
-		"a warm one goes":                   {newPod("dev", warm, here), nil, soon},
-		"a warm one is claimed":             {newPod("dev", warm, here), newPod("dev", warm, here, claimed), soon},
-		"claimed after it was published":    {newPod("known", warm, here), newPod("known", warm, here, claimed), never},
-		"a claimed one gets another":        {newPod("known", warm, here, claimed), newPod("known", warm, there, claimed, labelled), soon},
-		"a Pod that is no Sandbox's":        {newPod("dev", stranger), newPod("dev", stranger, here), never},
-		"what it says of itself is not new": {newPod("dev", here, claimed), newPod("dev", here, claimed, labelled), never},
+		"a Pod without an address":                    {nil, newPod("dev"), never},
+		"it gets one":                                 {newPod("dev"), newPod("dev", here), soon},
+		"it was there when we began":                  {nil, newPod("dev", here), soon},
+		"another one":                                 {newPod("dev", here), newPod("dev", there, labelled), soon},
+		"nothing of interest":                         {newPod("dev", here), newPod("dev", here, labelled), never},
+		"it goes":                                     {newPod("dev", here), nil, soon},
+		"it goes before it has an address":            {newPod("dev"), nil, never},
+		"a warm one gets an address":                  {newPod("dev", warm), newPod("dev", warm, here), warmDelay},
+		"a warm one goes":                             {newPod("dev", warm, here), nil, soon},
+		"a warm one is claimed":                       {newPod("dev", warm, here), newPod("dev", warm, here, claimed), soon},
+		"claimed after it was published":              {newPod("known", warm, here), newPod("known", warm, here, claimed), never},
+		"claimed, and what was published is not that": {newPod("known", warm, there), newPod("known", warm, there, claimed), soon},
+		"it loses its label":                          {newPod("known", here), newPod("known", here, stranger), soon},
+		"and has it back":                             {newPod("known", here, stranger), newPod("known", here), soon},
+		"a claimed one gets another":                  {newPod("known", warm, here, claimed), newPod("known", warm, there, claimed, labelled), soon},
+		"a Pod that is no Sandbox's":                  {newPod("dev", stranger), newPod("dev", stranger, here), never},
+		"what it says of itself is not new":           {newPod("dev", here, claimed), newPod("dev", here, claimed, labelled), never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t)
-			h.term.pace.done("team", sets.New[types.UID]("uid-known"), now, now)
+			known := newPod("known", here)
+			h.term.pace.done("team", map[types.UID]appearance{known.UID: appearanceOf(known)}, now, now)
 			delay, concerns := h.term.delay(test.before, test.after, now.Add(200*time.Millisecond))
 			if test.want == never {
 				assert.False(t, concerns)
@@ -77,7 +80,7 @@ func TestWhatOthersDoToSlices(t *testing.T) {
 		"somebody deleted it":         {newSlice("written", 3), nil, true},
 		"we deleted it":               {newSlice("deleted", 3), nil, false},
 		"one of an earlier leader":    {nil, newSlice("unknown", 1), true},
-		"that one goes":               {newSlice("unknown", 1), nil, false},
+		"that one goes":               {newSlice("unknown", 1), nil, true},
 		"a slice of somebody else":    {nil, newSlice("unknown", 1, theirs), false},
 		"and of another Service":      {nil, newSlice("unknown", 1, otherService), false},
 		"ours was taken over":         {newSlice("written", 3), newSlice("written", 3, theirs), true},
