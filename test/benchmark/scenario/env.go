@@ -135,15 +135,27 @@ func (e *Env) clean(ctx context.Context, namespace string) error {
 func (e *Env) deleteNamespace(ctx context.Context, namespace string) error {
 	client := e.Client.SandboxV1beta1()
 	everything := metav1.ListOptions{}
-	errs := []error{
-		// In this order, or pools make up for what is deleted.
-		client.SandboxWarmPools(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, everything),
-		client.SandboxClaims(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, everything),
-		client.Sandboxes(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, everything),
-		e.Kube.CoreV1().Namespaces().Delete(ctx, namespace, metav1.DeleteOptions{}),
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("deleting namespace %s: %w", namespace, err)
+	// In this order, or pools make up for what is deleted.
+	for kind, deletion := range []func() error{
+		func() error {
+			return client.SandboxWarmPools(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, everything)
+		},
+		func() error {
+			return client.SandboxClaims(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, everything)
+		},
+		func() error {
+			return client.Sandboxes(namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, everything)
+		},
+		func() error { return e.Kube.CoreV1().Namespaces().Delete(ctx, namespace, metav1.DeleteOptions{}) },
+	} {
+		// Thousands may take longer than kube-apiserver gives a request; then the next one goes on.
+		var failed error
+		if err := e.Until(ctx, fmt.Sprintf("step %d of the deletion of namespace %s", kind+1, namespace), func(context.Context) (bool, error) {
+			failed = deletion()
+			return failed == nil, nil
+		}); err != nil {
+			return errors.Join(err, failed)
+		}
 	}
 	return e.Until(ctx, "namespace "+namespace+" to be gone", func(ctx context.Context) (bool, error) {
 		list, err := e.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + namespace})
