@@ -72,7 +72,7 @@ func TestManagedFields(t *testing.T) {
 	}
 	assert.Same(t, first[1].FieldsV1, second[1].FieldsV1)
 	assert.NotSame(t, first[1].FieldsV1, other[1].FieldsV1)
-	assert.Equal(t, `{"f:status":{}}`, other[1].FieldsV1.GetRawString())
+	assert.JSONEq(t, `{"f:status":{}}`, other[1].FieldsV1.GetRawString())
 	assert.Equal(t, entries(`{"f:spec":{}}`), second)
 }
 
