@@ -37,6 +37,6 @@
 // It promises that no Sandbox is held twice and no claim holds two, whatever
 // fails when; that a Sandbox which is withheld, because a claim that the store has
 // lost may use it, is given to nobody, through no door; that losing a race does not
-// reach the client while another Sandbox is free; that a dry run writes and spends nothing. It never waits for
-// anything but etcd and admission, and it has no goroutines.
+// reach the client while another Sandbox is free; that a dry run writes and spends
+// nothing. It never waits for anything but etcd and admission, and it has no goroutines.
 package claim

@@ -22,7 +22,7 @@ const (
 	raceServer = "sandbox-apiserver-race"
 	// parallelTests run at once: they wait far more than they compute.
 	parallelTests = "10"
-	// stopWithin is how long a server may take to stop: a Pod has 60 s.
+	// stopWithin is how long a server may take to stop that nobody asks for much: less than its Pod has.
 	stopWithin = 60 * time.Second
 )
 
@@ -101,7 +101,7 @@ func (e *Env) stopAndCheck() error {
 		return err
 	}
 	if took := time.Since(begin); took > stopWithin {
-		return fmt.Errorf("stopping the server took %v, its Pod has %v", took, stopWithin)
+		return fmt.Errorf("stopping the server took %v, it may take %v", took, stopWithin)
 	}
 	errs := []error{checkLog(e.Cluster.Server.LogPath())}
 	for _, other := range e.Cluster.Replicas()[1:] { // whose shutdown shows nothing new

@@ -61,6 +61,21 @@ func TestDeletionWaitsForThePod(t *testing.T) {
 	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
 }
 
+// assertKeptForTheNext: the disk of the Sandbox dev, which has gone, waits for the next one.
+func assertKeptForTheNext(ns *harness.Space, disk types.UID) {
+	ns.T.Helper()
+	kept := ns.Disk("data-dev")
+	assert.Equal(ns.T, disk, kept.UID)
+	assert.Nil(ns.T, kept.DeletionTimestamp)
+	assert.Equal(ns.T, v1beta1.RetainedUID, kept.Labels[v1beta1.SandboxUIDLabel])
+
+	second := ns.Create(harness.Sandbox("dev", harness.WithDisk("data")))
+	ns.WaitReady("dev")
+	taken := ns.Disk("data-dev")
+	assert.Equal(ns.T, disk, taken.UID)
+	assert.Equal(ns.T, string(second.UID), taken.Labels[v1beta1.SandboxUIDLabel])
+}
+
 // TestRetainedDisks: the next Sandbox of the name gets them, and nobody else does.
 func TestRetainedDisks(t *testing.T) {
 	t.Parallel()
@@ -70,16 +85,7 @@ func TestRetainedDisks(t *testing.T) {
 	disk := ns.Disk("data-dev")
 	require.NoError(t, ns.Sandboxes().Delete(t.Context(), "dev", metav1.DeleteOptions{}))
 	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
-	kept := ns.Disk("data-dev")
-	assert.Equal(t, disk.UID, kept.UID)
-	assert.Nil(t, kept.DeletionTimestamp)
-	assert.Equal(t, v1beta1.RetainedUID, kept.Labels[v1beta1.SandboxUIDLabel])
-
-	second := ns.Create(harness.Sandbox("dev", harness.WithDisk("data")))
-	ns.WaitReady("dev")
-	taken := ns.Disk("data-dev")
-	assert.Equal(t, disk.UID, taken.UID)
-	assert.Equal(t, string(second.UID), taken.Labels[v1beta1.SandboxUIDLabel])
+	assertKeptForTheNext(ns, disk.UID)
 	require.NoError(t, ns.Sandboxes().Delete(t.Context(), "dev", metav1.DeleteOptions{}))
 	ns.WaitGone("the disk, which the second Sandbox does not retain", ns.GetDisk("data-dev"))
 }
@@ -127,16 +133,7 @@ func TestOrphaningASuspendedSandbox(t *testing.T) {
 	_, err = ns.Sandboxes().Patch(t.Context(), "dev", types.MergePatchType, collected, metav1.PatchOptions{})
 	assert.True(t, err == nil || apierrors.IsNotFound(err) || apierrors.IsInvalid(err), "only collector and controller may have been faster: %v", err)
 	ns.WaitGone("the Sandbox", ns.GetSandbox("dev"))
-	kept := ns.Disk("data-dev")
-	assert.Equal(t, disk.UID, kept.UID)
-	assert.Nil(t, kept.DeletionTimestamp)
-	assert.Equal(t, v1beta1.RetainedUID, kept.Labels[v1beta1.SandboxUIDLabel])
-
-	second := ns.Create(harness.Sandbox("dev", harness.WithDisk("data")))
-	ns.WaitReady("dev")
-	taken := ns.Disk("data-dev")
-	assert.Equal(t, disk.UID, taken.UID)
-	assert.Equal(t, string(second.UID), taken.Labels[v1beta1.SandboxUIDLabel])
+	assertKeptForTheNext(ns, disk.UID)
 }
 
 // TestTheMarkOfOrphaningIsTheServers: no form of write sets it or takes it off.

@@ -97,7 +97,7 @@ func (s *Server) standardArgs() []string {
 }
 
 // Stop asks the process to end as a kubelet would, and returns when it has. A process
-// that is still there after 75 s is killed, which is an error. Stopping a stopped server
+// that is still there after stopGrace is killed, which is an error. Stopping a stopped server
 // is none.
 func (s *Server) Stop(ctx context.Context) error {
 	record, ok := s.record()
