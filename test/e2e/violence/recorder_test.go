@@ -147,6 +147,16 @@ func (r *recorder) free(pool string) []string {
 	return names
 }
 
+// hasSeen says whether the watch is still behind a revision: answers overtake it.
+func (r *recorder) hasSeen(revision int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.revision < revision {
+		return fmt.Errorf("the watch is at revision %d of %d", r.revision, revision)
+	}
+	return nil
+}
+
 // atRest says what has not come to its end yet.
 func (r *recorder) atRest(replicas map[string]int) error {
 	const quiet = time.Second
@@ -155,12 +165,11 @@ func (r *recorder) atRest(replicas map[string]int) error {
 			return fmt.Errorf("pool %s has %d Sandboxes available of %d", pool, free, replicas[pool])
 		}
 	}
-	last := r.now(r.ns.T.Context())
+	if err := r.hasSeen(r.now(r.ns.T.Context())); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.revision < last {
-		return fmt.Errorf("the watch is at revision %d of %d", r.revision, last)
-	}
 	claims := map[string]bool{}
 	for _, write := range r.stored {
 		if c := write.Claim; c != nil && c.Sandbox == "" {

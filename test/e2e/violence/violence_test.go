@@ -128,6 +128,8 @@ func calm(ns *harness.Space, c *client, replicas *replicas) {
 			if assert.NotNil(ns.T, claim, "%s: %s: %s", call, call.Outcome, call.Message) {
 				assert.Equal(ns.T, v1beta1.LaunchWarm, claim.Status.Sandbox.LaunchType, call)
 			}
+			// Or the next one asks for the very Sandbox that this one has got.
+			ns.Eventually("the watch has seen the answer", func() error { return c.recorder.hasSeen(call.Answer.Revision) })
 		}
 	}
 }
