@@ -21,7 +21,7 @@ import (
 	"agents.x-k8s.io/sandbox-apiserver/test/benchmark/scenario"
 )
 
-// nodes take 110 Pods each: enough for the largest scenario and what it leaves to be deleted.
+// nodes take 110 Pods each: enough for all scenarios that do not say how many they need.
 const nodes = 80
 
 type runOptions struct {
@@ -121,15 +121,17 @@ type session struct {
 	root     binaries.Root
 	cluster  *local.Cluster
 	env      *scenario.Env
-	replicas int
+	// last is the scenario that ran on the cluster most recently.
+	last scenario.Scenario
 }
 
 func (s *session) measure(ctx context.Context, wanted scenario.Scenario) (*report.Result, error) {
-	if s.cluster == nil || s.replicas != wanted.Replicas {
-		if err := errors.Join(s.end(ctx), s.start(ctx, wanted.Replicas)); err != nil {
+	if s.cluster == nil || s.last.Spoils || s.last.Replicas != wanted.Replicas || s.last.Nodes != wanted.Nodes {
+		if err := errors.Join(s.end(ctx), s.start(ctx, wanted)); err != nil {
 			return nil, err
 		}
 	}
+	s.last = wanted
 	if !s.options.profile {
 		return wanted.Run(ctx, s.env)
 	}
@@ -138,14 +140,15 @@ func (s *session) measure(ctx context.Context, wanted scenario.Scenario) (*repor
 	return wanted.Run(ctx, s.env)
 }
 
-func (s *session) start(ctx context.Context, replicas int) error {
+func (s *session) start(ctx context.Context, wanted scenario.Scenario) error {
 	fmt.Println("  starting a cluster")
 	dir := s.root.Join(".cluster", "tests", "bench")
-	cluster, err := local.Start(ctx, local.Options{Root: s.root, Dir: dir, Nodes: nodes, Replicas: replicas})
+	options := local.Options{Root: s.root, Dir: dir, Nodes: max(nodes, wanted.Nodes), Replicas: wanted.Replicas}
+	cluster, err := local.Start(ctx, options)
 	if err != nil {
 		return err
 	}
-	s.cluster, s.replicas = cluster, replicas
+	s.cluster = cluster
 	s.env, err = scenario.NewEnv(cluster, s.options.scale, os.Stdout)
 	return err
 }

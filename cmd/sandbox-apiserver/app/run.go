@@ -14,6 +14,7 @@ import (
 // Run starts etcd, then the server, and stops them in reverse when ctx ends.
 // It returns early when either fails.
 func Run(ctx context.Context, o options.Completed) error {
+	go paceCollections(ctx)
 	if o.EmbeddedEtcd == nil {
 		return withEtcdCertificates(ctx, o, func(ctx context.Context) error { return serve(ctx, o) })
 	}

@@ -33,7 +33,7 @@ type Processes struct {
 func Begin(pids map[string]int) (*Processes, error) {
 	p := &Processes{pids: pids, before: map[string]float64{}}
 	for name, pid := range pids {
-		used, err := cpuSeconds(pid)
+		used, err := CPUSeconds(pid)
 		if err != nil {
 			return nil, fmt.Errorf("reading the CPU time of %s: %w", name, err)
 		}
@@ -48,7 +48,7 @@ func Begin(pids map[string]int) (*Processes, error) {
 func (p *Processes) End() map[string]Usage {
 	usage := map[string]Usage{}
 	for name, pid := range p.pids {
-		used, err := cpuSeconds(pid)
+		used, err := CPUSeconds(pid)
 		if err != nil {
 			continue
 		}
@@ -86,7 +86,7 @@ func statusBytes(pid int, field string) (uint64, error) {
 
 // cpuSeconds reads fields 14 and 15 of proc_pid_stat(5), which follow a command in
 // parentheses that may itself hold spaces.
-func cpuSeconds(pid int) (float64, error) {
+func CPUSeconds(pid int) (float64, error) {
 	const user, system = 11, 12 // counted from the first field after the command
 	raw, err := os.ReadFile(procFile(pid, "stat"))
 	if err != nil {

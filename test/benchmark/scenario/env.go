@@ -19,8 +19,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/local"
 	"agents.x-k8s.io/sandbox-apiserver/pkg/generated/clientset/versioned"
+	"agents.x-k8s.io/sandbox-apiserver/test/benchmark/measure"
 )
 
 const (
@@ -160,6 +162,28 @@ func (e *Env) deleteNamespace(ctx context.Context, namespace string) error {
 	return e.Until(ctx, "namespace "+namespace+" to be gone", func(ctx context.Context) (bool, error) {
 		list, err := e.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + namespace})
 		return err == nil && len(list.Items) == 0, nil
+	})
+}
+
+// Idle waits until the server has nothing left to do of what it was asked before: what a
+// scenario measures next is then not the end of that.
+func (e *Env) Idle(ctx context.Context) error {
+	const quietFor, coreShare = 3 * time.Second, 0.05
+	pid := e.Processes()[binaries.SandboxAPIServer]
+	since := time.Now()
+	used, err := measure.CPUSeconds(pid)
+	if err != nil {
+		return err
+	}
+	return e.Until(ctx, "the server to be idle", func(context.Context) (bool, error) {
+		passed := time.Since(since)
+		if passed < quietFor {
+			return false, nil
+		}
+		now, err := measure.CPUSeconds(pid)
+		idle := now-used < coreShare*passed.Seconds()
+		since, used = time.Now(), now
+		return idle, err
 	})
 }
 

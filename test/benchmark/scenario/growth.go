@@ -37,7 +37,7 @@ func growth(ctx context.Context, env *Env, namespace string, result *report.Resu
 		return err
 	}
 	g := &grower{env: env, result: result, stored: stored, claims: namespace}
-	return errors.Join(g.run(ctx), env.clean(context.WithoutCancel(ctx), stored))
+	return g.run(ctx)
 }
 
 func (g *grower) run(ctx context.Context) error {
@@ -78,6 +78,9 @@ func (g *grower) growTo(ctx context.Context, size int) error {
 func (g *grower) ask(ctx context.Context) error {
 	env, label := g.env, fmt.Sprintf("%d stored", g.count)
 	if err := env.Full(ctx, g.claims, poolName); err != nil {
+		return err
+	}
+	if err := env.Idle(ctx); err != nil {
 		return err
 	}
 	claims := &claimer{env: env, namespace: g.claims, prefix: fmt.Sprintf("at-%d", g.count), mustBeReady: true}
