@@ -50,12 +50,14 @@ type queueServer interface {
 func (c CompletedConfig) newEmbedded(loopback *rest.Config) (*embedded, error) {
 	own := rest.CopyConfig(loopback)
 	own.QPS, own.ContentType = -1, runtime.ContentTypeProtobuf
+	own.Wrap(c.claims.own.transport)
 	sandboxes, err := versioned.NewForConfig(own)
 	if err != nil {
 		return nil, fmt.Errorf("making the loopback client: %w", err)
 	}
 	cluster := rest.CopyConfig(c.kube.ClientConfig)
 	cluster.ContentType = runtime.ContentTypeProtobuf
+	cluster.Wrap(c.claims.cluster.transport)
 	client, err := kubernetes.NewForConfig(cluster)
 	if err != nil {
 		return nil, fmt.Errorf("making the client of the cluster: %w", err)

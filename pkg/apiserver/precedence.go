@@ -23,6 +23,10 @@ const claimsFirst = 2 * time.Second
 // for a claim's answer, and what a claim sets off (another Sandbox, another Pod, their
 // statuses) costs many times as much as the claim.
 type precedence struct {
+	// own and cluster bound what goes on beside claims, one for each API: while one hangs, the
+	// other goes on.
+	own, cluster share
+
 	mu sync.Mutex
 	// claims are in flight; done is closed when the last of them has ended.
 	claims int
@@ -39,6 +43,7 @@ func (p *precedence) enter() (leave func()) {
 	p.count(time.Now())
 	if p.claims == 0 {
 		p.done = make(chan struct{})
+		p.bound(true)
 	}
 	p.claims++
 	return p.leave
@@ -49,8 +54,14 @@ func (p *precedence) leave() {
 	defer p.mu.Unlock()
 	p.count(time.Now())
 	if p.claims--; p.claims == 0 {
+		p.bound(false)
 		close(p.done)
 	}
+}
+
+func (p *precedence) bound(claims bool) {
+	p.own.bound(claims)
+	p.cluster.bound(claims)
 }
 
 // count adds the time that has passed.

@@ -35,7 +35,7 @@ func TestYield(t *testing.T) {
 		"by turns, without a pause":    {[]flight{{0, 1500}, {1400, 2900}, {2800, 4300}}, 1000, 1000},
 		"it has lasted":                {[]flight{{0, 60_000}}, 3000, 0},
 		"a pause gives back its time":  {[]flight{{0, 3000}, {4000, 9000}}, 4001, 999},
-		"and no more than that":        {[]flight{{0, 3000}, {3001, 9000}}, 3001, 1},
+		"and no more than that":        {[]flight{{0, 3000}, {3010, 9000}}, 3011, 9},
 		"nor more than they ever had":  {[]flight{{0, 10}, {9000, 20_000}}, 9001, 1999},
 		"one after the other":          {[]flight{{0, 1900}, {1901, 3800}, {3801, 5700}}, 3900, 0},
 		"with time in between":         {[]flight{{0, 900}, {1900, 2800}, {3800, 4700}}, 3801, 899},

@@ -117,10 +117,10 @@ func (o runOptions) run(ctx context.Context) error {
 
 // session keeps a cluster from one scenario to the next while both want the same.
 type session struct {
-	options  runOptions
-	root     binaries.Root
-	cluster  *local.Cluster
-	env      *scenario.Env
+	options runOptions
+	root    binaries.Root
+	cluster *local.Cluster
+	env     *scenario.Env
 	// last is the scenario that ran on the cluster most recently.
 	last scenario.Scenario
 }
