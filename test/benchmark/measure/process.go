@@ -84,8 +84,8 @@ func statusBytes(pid int, field string) (uint64, error) {
 	return 0, fmt.Errorf("reading the memory of process %d: no %s", pid, field)
 }
 
-// CPUSeconds of a process in its life. It reads fields 14 and 15 of proc_pid_stat(5), which follow a command in
-// parentheses that may itself hold spaces.
+// CPUSeconds are those that a process has used in its life, fields 14 and 15 of
+// proc_pid_stat(5). They follow a command in parentheses that may itself hold spaces.
 func CPUSeconds(pid int) (float64, error) {
 	const user, system = 11, 12 // counted from the first field after the command
 	raw, err := os.ReadFile(procFile(pid, "stat"))

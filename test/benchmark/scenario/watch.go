@@ -9,6 +9,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 
 	"agents.x-k8s.io/sandbox-apiserver/pkg/apis/sandbox/v1beta1"
 	"agents.x-k8s.io/sandbox-apiserver/test/benchmark/measure"
@@ -22,9 +24,15 @@ type readiness struct {
 	ready map[string]time.Time
 }
 
-// watchClaims watches the claims of a namespace until stop is called.
+// watchClaims watches the claims of a namespace until stop is called. A watch that the server
+// ends, as it does with one that falls behind, goes on where it ended.
 func (e *Env) watchClaims(ctx context.Context, namespace string) (seen *readiness, stop func(), err error) {
-	watcher, err := e.Client.SandboxV1beta1().SandboxClaims(namespace).Watch(ctx, metav1.ListOptions{})
+	claims := e.Client.SandboxV1beta1().SandboxClaims(namespace)
+	list, err := claims.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing claims: %w", err)
+	}
+	watcher, err := watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{WatchFuncWithContext: claims.Watch})
 	if err != nil {
 		return nil, nil, fmt.Errorf("watching claims: %w", err)
 	}
