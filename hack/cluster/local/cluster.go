@@ -104,6 +104,11 @@ func (c *Cluster) loadAdmin() error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", c.Kubeconfig(), err)
 	}
+	// With the paths alone, client-go would give the client of a cluster that was removed to the
+	// next one in its place, which has another authority.
+	if err := rest.LoadTLSFiles(config); err != nil {
+		return fmt.Errorf("reading the certificates of %s: %w", c.Kubeconfig(), err)
+	}
 	config.QPS, config.Burst = -1, -1
 	c.admin = config
 	return nil

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
 
 	"agents.x-k8s.io/sandbox-apiserver/hack/cluster/binaries"
@@ -239,4 +241,21 @@ func TestTail(t *testing.T) {
 	assert.Equal(t, "b\nc", tail(path, 2))
 	assert.Equal(t, "a\nb\nc", tail(path, 20))
 	assert.Contains(t, tail(path+".none", 2), "no such file")
+}
+
+// A client that is told only the path is shared by all clusters that were ever there.
+func TestAdministratorHoldsWhatTheFilesSay(t *testing.T) {
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "ca.crt")
+	require.NoError(t, os.WriteFile(ca, []byte("an authority"), 0o600))
+	kubeconfig := clientcmdapi.NewConfig()
+	kubeconfig.Clusters["c"] = &clientcmdapi.Cluster{Server: "https://127.0.0.1:1", CertificateAuthority: ca}
+	kubeconfig.Contexts["c"] = &clientcmdapi.Context{Cluster: "c"}
+	kubeconfig.CurrentContext = "c"
+	paths := layout{dir: dir}
+	require.NoError(t, clientcmd.WriteToFile(*kubeconfig, paths.kubeconfig()))
+
+	c := &Cluster{paths: paths}
+	require.NoError(t, c.loadAdmin())
+	assert.Equal(t, "an authority", string(c.RESTConfig().CAData))
 }
