@@ -60,6 +60,7 @@ type Worker struct {
 
 	mu    sync.RWMutex
 	queue keyQueue // that of the latest term, nil before the first; a queue that is shut down drops what is added
+	order *lanes   // of queue
 }
 
 type keyQueue = workqueue.TypedRateLimitingInterface[Key]
@@ -70,8 +71,15 @@ func New(options Options) *Worker {
 }
 
 // Enqueue asks for a sync of key as soon as a worker is free. Between terms it does nothing.
-func (w *Worker) Enqueue(key Key) {
-	if queue := w.current(); queue != nil {
+func (w *Worker) Enqueue(key Key) { w.enqueue(key, false) }
+
+// EnqueueInBackground asks for a sync that nobody waits for: it comes after those that are asked for in any other way,
+// except for one in a few. The keys of Seed are asked for so.
+func (w *Worker) EnqueueInBackground(key Key) { w.enqueue(key, true) }
+
+func (w *Worker) enqueue(key Key, inBackground bool) {
+	if queue, order := w.current(); queue != nil && !queue.ShuttingDown() {
+		order.ask(key, inBackground)
 		queue.Add(key)
 	}
 }
@@ -79,7 +87,7 @@ func (w *Worker) Enqueue(key Key) {
 // EnqueueAfter asks for a sync of key after the delay. Of several delays of one key the earliest counts, and an Enqueue
 // meanwhile does not take it back. Between terms it does nothing.
 func (w *Worker) EnqueueAfter(key Key, delay time.Duration) {
-	if queue := w.current(); queue != nil {
+	if queue, _ := w.current(); queue != nil {
 		queue.AddAfter(key, delay)
 	}
 }
@@ -105,7 +113,7 @@ func (w *Worker) Run(ctx context.Context) {
 		return
 	}
 	for _, key := range w.options.Seed() {
-		queue.Add(key)
+		w.EnqueueInBackground(key)
 	}
 	logger.Info("Controller is running", "workers", w.options.Workers, "keys", queue.Len())
 	for range w.options.Workers {
@@ -114,23 +122,26 @@ func (w *Worker) Run(ctx context.Context) {
 	<-ctx.Done()
 }
 
-func (w *Worker) current() keyQueue {
+func (w *Worker) current() (keyQueue, *lanes) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return w.queue
+	return w.queue, w.order
 }
 
 func (w *Worker) open() keyQueue {
+	order := newLanes()
+	inner := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Name: w.options.Name, Queue: order})
+	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[Key]{Name: w.options.Name, Queue: inner})
 	queue := workqueue.NewTypedRateLimitingQueueWithConfig(
 		workqueue.NewTypedMaxOfRateLimiter(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[Key](minRetry, maxRetry),
 			&workqueue.TypedBucketRateLimiter[Key]{Limiter: rate.NewLimiter(retriesPerSecond, retryBurst)},
 		),
-		workqueue.TypedRateLimitingQueueConfig[Key]{Name: w.options.Name},
+		workqueue.TypedRateLimitingQueueConfig[Key]{DelayingQueue: delaying},
 	)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.queue = queue
+	w.queue, w.order = queue, order
 	return queue
 }
 

@@ -35,7 +35,7 @@ func Catalog() []Scenario {
 		{Name: "claim", About: "One claim at a time on an idle server, each beside one ConfigMap create, one transaction of etcd and one request that is only passed through.", run: unloadedClaim},
 		{Name: "rate-2", About: "2 claims a second, whether answers come or not, on a pool of 200 that is refilled meanwhile.", run: openLoop(2)},
 		{Name: "rate-20", About: "20 claims a second, whether answers come or not, on a pool of 200 that is refilled meanwhile.", run: openLoop(20)},
-		{Name: "rate-100", About: "100 claims a second, whether answers come or not, on a pool of 200 that is refilled meanwhile.", run: openLoop(100)},
+		{Name: "rate-100", About: "100 claims a second, whether answers come or not, on a pool of 200 that is refilled meanwhile.", Spoils: true, run: openLoop(100)},
 		{Name: "rate-highest", About: "The highest rate of claims at which p99 stays at 100 ms or less, refill going on.", run: highestRate},
 		{Name: "burst", About: "300 claims at once on a pool of 300, beside 300 ConfigMap creates at once.", run: burst(300, 300)},
 		{Name: "burst-half-cold", About: "300 claims at once on a pool of 150: half of them start cold.", run: halfColdBurst},
