@@ -79,6 +79,7 @@ func New(options Options) *Controller {
 		Seed:    c.seed,
 		Synced:  c.synced(),
 		Workers: options.Workers,
+		Urgency: c.urgency,
 		Yield:   options.Yield,
 	})
 	return c

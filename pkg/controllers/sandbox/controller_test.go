@@ -165,25 +165,3 @@ func TestStripNode(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, tombstone, same)
 }
-
-func TestWhatIsKeptReadyIsNotUrgent(t *testing.T) {
-	owned := func(kind string) change {
-		return func(s *v1beta1.Sandbox) {
-			s.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(&v1beta1.SandboxWarmPool{}, v1beta1.SchemeGroupVersion.WithKind(kind))}
-		}
-	}
-	claimed := func(s *v1beta1.Sandbox) { s.Spec.ClaimRef = &v1beta1.SandboxClaimReference{Name: "mine"} }
-	tests := map[string]struct {
-		sandbox *v1beta1.Sandbox
-		kept    bool
-	}{
-		"a pool's":                           {newSandbox(owned("SandboxWarmPool")), true},
-		"nobody's":                           {newSandbox(), false},
-		"a claim's":                          {newSandbox(owned("SandboxClaim"), claimed), false},
-		"claimed, whoever is said to own it": {newSandbox(owned("SandboxWarmPool"), claimed), false},
-		"of somebody who is not known to us": {newSandbox(owned("Agent")), false},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, test.kept, keptReady(test.sandbox)) })
-	}
-}

@@ -64,24 +64,9 @@ func each(f func(metav1.Object)) cache.ResourceEventHandler {
 	}
 }
 
-// enqueueName serves Sandboxes and their Pods, which have the same name. Nobody waits for what a pool keeps ready.
+// enqueueName serves Sandboxes and their Pods, which have the same name.
 func (c *Controller) enqueueName(obj metav1.Object) {
-	key := cache.MetaObjectToName(obj)
-	sandbox, ok := obj.(*v1beta1.Sandbox)
-	if !ok {
-		sandbox, _ = c.SandboxInformer.Lister().Sandboxes(key.Namespace).Get(key.Name)
-	}
-	if sandbox != nil && keptReady(sandbox) {
-		c.worker.EnqueueInBackground(key)
-		return
-	}
-	c.worker.Enqueue(key)
-}
-
-// keptReady says whether a Sandbox belongs to a pool, for a claim to come.
-func keptReady(sandbox *v1beta1.Sandbox) bool {
-	owner := metav1.GetControllerOfNoCopy(sandbox)
-	return sandbox.Spec.ClaimRef == nil && owner != nil && owner.Kind == "SandboxWarmPool"
+	c.worker.Enqueue(cache.MetaObjectToName(obj))
 }
 
 func (c *Controller) enqueueLabel(obj metav1.Object) {

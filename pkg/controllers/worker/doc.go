@@ -9,8 +9,8 @@
 //     two calls of Run of one Worker never overlap;
 //   - a term begins with the keys of Seed after all caches have synced, so nothing depends on what happened before it;
 //   - an error or a panic of one key delays that key alone;
-//   - namespaces take turns, and what was asked for in the background comes after all else but for one sync in four, so
-//     thousands of keys of one namespace, or of a new term, hold up no other.
+//   - what is more urgent goes first, but for turns; of equal urgency namespaces take turns, so a namespace with thousands
+//     of keys that wait holds up no other. Keys whose syncs hang hold up all: there are so many Workers.
 //
 // A Worker is restartable: build it once, wire Enqueue to event handlers once, call Run for each leadership. Between
 // terms Enqueue drops the key, since a standby must not collect keys that it will never work on; Seed makes up for it.

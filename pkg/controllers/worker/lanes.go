@@ -8,68 +8,62 @@ import (
 	"k8s.io/client-go/util/workqueue"
 )
 
-// backgroundTurn is which key comes from the background, one of so many, while others are queued too: what fills in the
-// background slows down under load and never stops.
-const backgroundTurn = 4
+// Urgency is the lane that a key waits in.
+type Urgency int
+
+const (
+	// Urgent is what goes first, as finishing what was begun.
+	Urgent Urgency = iota
+	// Normal comes next.
+	Normal
+	// Background is what nobody waits for.
+	Background
+	numberOfLanes
+)
+
+// preferred is the lane that is looked into first, in turn. So under whatever load half of the syncs at least are of what is
+// urgent, and a quarter of each of the others: nothing stands still.
+var preferred = [...]Urgency{Urgent, Normal, Urgent, Background}
 
 var _ workqueue.Queue[Key] = &lanes{}
 
-// lanes are the order of a queue: namespaces in turn, and in a namespace first come, first served, so that one who makes
-// thousands of objects holds up nobody else. A key of the background comes after all others, except in its turn; asked for
-// again in another way, it moves to the others.
+// lanes are the order of a queue: the more urgent first, but for turns; of equal urgency namespaces in turn, so that one
+// with thousands of keys holds up no other; in a namespace first come, first served.
 type lanes struct {
+	urgency func(Key) Urgency
+
 	mu sync.Mutex
-	// asked has keys that were asked for since they were last taken; true if only in the background. What is not there
-	// is a retry or a delay that has passed, and is not of the background.
-	asked map[Key]bool
 	// queued says of each key in which lane it is; entries of the lanes that it does not confirm do not count.
-	queued map[Key]lane
-	keys   [2]turns
+	queued map[Key]Urgency
+	keys   [numberOfLanes]turns
 	taken  int
 }
 
-type lane int
-
-const (
-	front lane = iota
-	background
-)
-
-func newLanes() *lanes {
-	return &lanes{asked: map[Key]bool{}, queued: map[Key]lane{}, keys: [2]turns{{keys: map[string][]Key{}}, {keys: map[string][]Key{}}}}
-}
-
-// ask is called before the key is added to the queue.
-func (l *lanes) ask(key Key, inBackground bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	before, found := l.asked[key]
-	l.asked[key] = inBackground && (before || !found)
+func newLanes(urgency func(Key) Urgency) *lanes {
+	if urgency == nil {
+		urgency = func(Key) Urgency { return Normal }
+	}
+	return &lanes{urgency: urgency, queued: map[Key]Urgency{}}
 }
 
 // Push implements workqueue.Queue.
 func (l *lanes) Push(key Key) {
+	to := l.urgency(key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	to := front
-	if l.asked[key] {
-		to = background
-	}
-	l.put(key, to)
-}
-
-// Touch implements workqueue.Queue.
-func (l *lanes) Touch(key Key) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.queued[key] == background && !l.asked[key] {
-		l.put(key, front)
-	}
-}
-
-func (l *lanes) put(key Key, to lane) {
 	l.queued[key] = to
 	l.keys[to].add(key)
+}
+
+// Touch implements workqueue.Queue: a key that is asked for again may have become more urgent.
+func (l *lanes) Touch(key Key) {
+	to := l.urgency(key)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if is, found := l.queued[key]; found && to < is {
+		l.queued[key] = to
+		l.keys[to].add(key)
+	}
 }
 
 // Len implements workqueue.Queue.
@@ -83,21 +77,16 @@ func (l *lanes) Len() int {
 func (l *lanes) Pop() Key {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	key, found := l.take(preferred[l.taken%len(preferred)])
 	l.taken++
-	preferred := front
-	if l.taken%backgroundTurn == 0 {
-		preferred = background
-	}
-	key, found := l.take(preferred)
-	if !found {
-		key, _ = l.take(1 - preferred)
+	for lane := Urgent; !found && lane < numberOfLanes; lane++ {
+		key, found = l.take(lane)
 	}
 	delete(l.queued, key)
-	delete(l.asked, key)
 	return key
 }
 
-func (l *lanes) take(from lane) (key Key, found bool) {
+func (l *lanes) take(from Urgency) (key Key, found bool) {
 	for {
 		if key, found = l.keys[from].next(); !found {
 			return key, false
@@ -108,13 +97,16 @@ func (l *lanes) take(from lane) (key Key, found bool) {
 	}
 }
 
-// turns are the keys of one lane. Namespaces that have any take turns.
+// turns are the keys of one lane. Namespaces that have any take turns. The zero value is ready.
 type turns struct {
 	namespaces []string
 	keys       map[string][]Key
 }
 
 func (t *turns) add(key Key) {
+	if t.keys == nil {
+		t.keys = map[string][]Key{}
+	}
 	if len(t.keys[key.Namespace]) == 0 {
 		t.namespaces = append(t.namespaces, key.Namespace)
 	}

@@ -34,7 +34,7 @@ type Result struct {
 	RequeueAfter time.Duration
 }
 
-// Options describe one controller to its Worker. All fields but Synced and Yield are required.
+// Options describe one controller to its Worker. All fields but Synced, Urgency and Yield are required.
 type Options struct {
 	// Name is the controller's name in logs and metrics, and must be unique in the process.
 	Name string
@@ -49,6 +49,9 @@ type Options struct {
 	Synced []cache.DoneChecker
 	// Workers is the number of keys that are synced at a time.
 	Workers int
+	// Urgency says where a key waits that is added or asked for again; nil: all alike. It is called with the queue locked, so
+	// it looks into caches and does nothing else.
+	Urgency func(Key) Urgency
 	// Yield is called before each Sync and returns when nothing more urgent goes on in the process. Nil: nothing ever does.
 	Yield func(ctx context.Context)
 }
@@ -60,7 +63,6 @@ type Worker struct {
 
 	mu    sync.RWMutex
 	queue keyQueue // that of the latest term, nil before the first; a queue that is shut down drops what is added
-	order *lanes   // of queue
 }
 
 type keyQueue = workqueue.TypedRateLimitingInterface[Key]
@@ -71,15 +73,8 @@ func New(options Options) *Worker {
 }
 
 // Enqueue asks for a sync of key as soon as a worker is free. Between terms it does nothing.
-func (w *Worker) Enqueue(key Key) { w.enqueue(key, false) }
-
-// EnqueueInBackground asks for a sync that nobody waits for: it comes after those that are asked for in any other way,
-// except for one in a few. The keys of Seed are asked for so.
-func (w *Worker) EnqueueInBackground(key Key) { w.enqueue(key, true) }
-
-func (w *Worker) enqueue(key Key, inBackground bool) {
-	if queue, order := w.current(); queue != nil && !queue.ShuttingDown() {
-		order.ask(key, inBackground)
+func (w *Worker) Enqueue(key Key) {
+	if queue := w.current(); queue != nil {
 		queue.Add(key)
 	}
 }
@@ -87,7 +82,7 @@ func (w *Worker) enqueue(key Key, inBackground bool) {
 // EnqueueAfter asks for a sync of key after the delay. Of several delays of one key the earliest counts, and an Enqueue
 // meanwhile does not take it back. Between terms it does nothing.
 func (w *Worker) EnqueueAfter(key Key, delay time.Duration) {
-	if queue, _ := w.current(); queue != nil {
+	if queue := w.current(); queue != nil {
 		queue.AddAfter(key, delay)
 	}
 }
@@ -113,7 +108,7 @@ func (w *Worker) Run(ctx context.Context) {
 		return
 	}
 	for _, key := range w.options.Seed() {
-		w.EnqueueInBackground(key)
+		queue.Add(key)
 	}
 	logger.Info("Controller is running", "workers", w.options.Workers, "keys", queue.Len())
 	for range w.options.Workers {
@@ -122,16 +117,15 @@ func (w *Worker) Run(ctx context.Context) {
 	<-ctx.Done()
 }
 
-func (w *Worker) current() (keyQueue, *lanes) {
+func (w *Worker) current() keyQueue {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return w.queue, w.order
+	return w.queue
 }
 
 func (w *Worker) open() keyQueue {
-	order := newLanes()
-	inner := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Name: w.options.Name, Queue: order})
-	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[Key]{Name: w.options.Name, Queue: inner})
+	ordered := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Name: w.options.Name, Queue: newLanes(w.options.Urgency)})
+	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[Key]{Name: w.options.Name, Queue: ordered})
 	queue := workqueue.NewTypedRateLimitingQueueWithConfig(
 		workqueue.NewTypedMaxOfRateLimiter(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[Key](minRetry, maxRetry),
@@ -141,7 +135,7 @@ func (w *Worker) open() keyQueue {
 	)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.queue, w.order = queue, order
+	w.queue = queue
 	return queue
 }
 
