@@ -38,7 +38,7 @@ func floors(ctx context.Context, env *Env, namespace string, result *report.Resu
 }
 
 // burst alternates claims at once with ConfigMap creates at once; the pool is full
-// again before each.
+// again before each, and the server at rest.
 func burst(claims, pool int) question {
 	return func(ctx context.Context, env *Env, namespace string, result *report.Result) error {
 		if err := env.Pool(ctx, namespace, env.Sized(pool)); err != nil {
@@ -47,7 +47,7 @@ func burst(claims, pool int) question {
 		var claimed, floor []measure.Call
 		var ratios, spans, floorSpans []float64
 		n := env.Sized(claims)
-		err := rounds(ctx, burstRounds, func(int) error { return env.Full(ctx, namespace, poolName) }, func(round int) error {
+		err := rounds(ctx, burstRounds, func(int) error { return env.fullAtRest(ctx, namespace) }, func(round int) error {
 			calls := measure.Burst(ctx, n, env.createConfigMap(namespace, fmt.Sprintf("floor-%d", round)))
 			floor, floorSpans = append(floor, calls...), append(floorSpans, measure.Span(calls).Seconds())
 			return nil
@@ -98,6 +98,14 @@ func halfColdBurst(ctx context.Context, env *Env, namespace string, result *repo
 	return err
 }
 
+// fullAtRest waits until the pool is full and nothing is left to do of filling it.
+func (e *Env) fullAtRest(ctx context.Context, namespace string) error {
+	if err := e.Full(ctx, namespace, poolName); err != nil {
+		return err
+	}
+	return e.Idle(ctx)
+}
+
 // settleAt resizes the pool and waits until it has exactly that many available.
 func (e *Env) settleAt(ctx context.Context, namespace string, replicas int) error {
 	if err := e.Resize(ctx, namespace, poolName, replicas); err != nil {
@@ -122,7 +130,7 @@ func throughput(ctx context.Context, env *Env, namespace string, result *report.
 	var rates, floorRates, ratios []float64
 	limit := env.Sized(perRound)
 	perSecond := func(calls []measure.Call) float64 { return float64(len(calls)) / measure.Span(calls).Seconds() }
-	err := rounds(ctx, 4, func(int) error { return env.Full(ctx, namespace, poolName) }, func(round int) error {
+	err := rounds(ctx, 4, func(int) error { return env.fullAtRest(ctx, namespace) }, func(round int) error {
 		calls := measure.Closed(ctx, clients, limit, time.Minute, env.createConfigMap(namespace, fmt.Sprintf("floor-%d", round)))
 		floor, floorRates = append(floor, calls...), append(floorRates, perSecond(calls))
 		return nil

@@ -39,7 +39,7 @@ func Catalog() []Scenario {
 		{Name: "rate-highest", About: "The highest rate of claims at which p99 stays at 100 ms or less, refill going on.", run: highestRate},
 		{Name: "burst", About: "300 claims at once on a pool of 300, beside 300 ConfigMap creates at once.", run: burst(300, 300)},
 		{Name: "burst-half-cold", About: "300 claims at once on a pool of 150: half of them start cold.", run: halfColdBurst},
-		{Name: "throughput", About: "50 clients that claim as fast as they are answered, on a pool too large to drain, beside the same with ConfigMaps.", run: throughput},
+		{Name: "throughput", About: "50 clients that claim as fast as they are answered, on a pool too large to drain, beside the same with ConfigMaps.", Spoils: true, run: throughput},
 		{Name: "fill", About: "A pool grows from 0 to 1,000, and is refilled after a burst of 300.", run: fill},
 		{Name: "lifecycle", About: "Create, suspend, resume and a cold claim until Ready, beside a bare Pod.", run: lifecycle},
 		{Name: "writes", About: "What 100 warm claims write, replenishment included.", run: writes},
