@@ -180,7 +180,7 @@ func TestAlarmCheck(t *testing.T) {
 	require.ErrorContains(t, err, "database space exceeded")
 	assert.ErrorContains(t, r.backend.AlarmCheck().Check(probe(t)), "NOSPACE")
 
-	member.Server.HardStop()
+	member.kill()
 	assert.ErrorContains(t, r.backend.AlarmCheck().Check(probe(t)), "listing alarms")
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/embed"
 	"k8s.io/apimachinery/pkg/api/apitesting"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,19 +62,6 @@ func TestMain(m *testing.M) {
 	// Five minutes upstream, so that no test would see a check.
 	consistency.CheckPeriod = 500 * time.Millisecond
 	os.Exit(m.Run())
-}
-
-// runEtcd starts a member whose address and data outlive a stop.
-func runEtcd(t *testing.T, config *embed.Config) *embed.Etcd {
-	t.Helper()
-	member, err := embed.StartEtcd(config)
-	require.NoError(t, err)
-	select {
-	case <-member.Server.ReadyNotify():
-	case <-time.After(patience):
-		require.Fail(t, "etcd is not ready in time")
-	}
-	return member
 }
 
 // newEtcd runs a member until the test ends and returns its address.

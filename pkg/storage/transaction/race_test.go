@@ -191,7 +191,7 @@ func TestEtcdRestartsInTheMiddle(t *testing.T) {
 
 	x.run(t, func() {
 		require.Eventually(t, func() bool { return x.bound.Load() >= raceBoxes/3 }, patience, time.Millisecond)
-		member.Server.HardStop()
+		member.kill()
 		member.Close()
 		member = runEtcd(t, config)
 	})

@@ -37,7 +37,7 @@ const bump = 1_000_000_000
 type exchanged struct {
 	*testing.T
 	config *embed.Config
-	member *embed.Etcd
+	member *member
 	// copied has the data of a stopped member, saved a snapshot of the same.
 	copied, saved string
 }
@@ -77,7 +77,7 @@ func (e *exchanged) backUp() {
 
 func (e *exchanged) exchange(how func()) {
 	e.Helper()
-	e.member.Server.HardStop()
+	e.member.kill()
 	e.member.Close()
 	how()
 	e.member = runEtcd(e.T, e.config)
