@@ -57,9 +57,9 @@ func TestUrgency(t *testing.T) {
 func TestUrgencyIsThatOfTheCache(t *testing.T) {
 	h := newHarness(t)
 	h.start(t.Context())
-	assert.Equal(t, worker.Urgent, h.Controller.urgency(worker.Key{Namespace: "team", Name: "dev"}), "what is gone may have left a Pod")
+	assert.Equal(t, worker.Urgent, h.urgency(worker.Key{Namespace: "team", Name: "dev"}), "what is gone may have left a Pod")
 	h.create(newSandbox())
 	h.eventually("in the cache", func() bool {
-		return h.Controller.urgency(worker.Key{Namespace: "team", Name: "dev"}) == worker.Normal
+		return h.urgency(worker.Key{Namespace: "team", Name: "dev"}) == worker.Normal
 	})
 }
