@@ -2,11 +2,7 @@
 
 package worker
 
-import (
-	"sync"
-
-	"k8s.io/client-go/util/workqueue"
-)
+import "k8s.io/client-go/util/workqueue"
 
 // Urgency is the lane that a key waits in.
 type Urgency int
@@ -28,11 +24,10 @@ var preferred = [...]Urgency{Urgent, Normal, Urgent, Background}
 var _ workqueue.Queue[Key] = &lanes{}
 
 // lanes are the order of a queue: the more urgent first, but for turns; of equal urgency namespaces in turn, so that one
-// with thousands of keys holds up no other; in a namespace first come, first served.
+// with thousands of keys holds up no other; in a namespace first come, first served. The queue that it is the order of
+// calls it under its own lock.
 type lanes struct {
 	urgency func(Key) Urgency
-
-	mu sync.Mutex
 	// queued says of each key in which lane it is; entries of the lanes that it does not confirm do not count.
 	queued map[Key]Urgency
 	keys   [numberOfLanes]turns
@@ -49,8 +44,6 @@ func newLanes(urgency func(Key) Urgency) *lanes {
 // Push implements workqueue.Queue.
 func (l *lanes) Push(key Key) {
 	to := l.urgency(key)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.queued[key] = to
 	l.keys[to].add(key)
 }
@@ -58,8 +51,6 @@ func (l *lanes) Push(key Key) {
 // Touch implements workqueue.Queue: a key that is asked for again may have become more urgent.
 func (l *lanes) Touch(key Key) {
 	to := l.urgency(key)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if is, found := l.queued[key]; found && to < is {
 		l.queued[key] = to
 		l.keys[to].add(key)
@@ -68,15 +59,11 @@ func (l *lanes) Touch(key Key) {
 
 // Len implements workqueue.Queue.
 func (l *lanes) Len() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	return len(l.queued)
 }
 
 // Pop implements workqueue.Queue. It is called only when there is something.
 func (l *lanes) Pop() Key {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	key, found := l.take(preferred[l.taken%len(preferred)])
 	l.taken++
 	for lane := Urgent; !found && lane < numberOfLanes; lane++ {
